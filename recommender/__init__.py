@@ -1,0 +1,25 @@
+"""Turn any catalogue into "more like this", on Redis, in minutes."""
+
+from recommender.catalogue import Catalogue
+from recommender.engine import Recommender
+from recommender.errors import RecommenderError
+from recommender.inference import infer
+from recommender.items import Facet, Hit, Item, Record, Reject, Results
+from recommender.settings import Settings
+from recommender.sync import Report, sync
+
+__all__ = [
+    "Catalogue",
+    "Facet",
+    "Hit",
+    "Item",
+    "Recommender",
+    "RecommenderError",
+    "Record",
+    "Reject",
+    "Report",
+    "Results",
+    "Settings",
+    "infer",
+    "sync",
+]

@@ -1,0 +1,69 @@
+"""The limits on what a caller may ask, checked in one place for every face."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import Any
+
+from recommender.errors import InvalidParameter
+
+MAX_LIMIT = 1000
+MAX_POOL = 10_000
+"""Deepest page: ``offset + limit`` and the number of excluded ids together."""
+
+MAX_TEXT_CHARS = 20_000
+"""Longest text to search with."""
+
+
+def check_page(limit: Any, offset: Any, excluded: int) -> None:
+    """``limit`` 1..MAX_LIMIT and ``offset`` 0..MAX_POOL, whole numbers."""
+    for name, value, low, high in (("limit", limit, 1, MAX_LIMIT), ("offset", offset, 0, MAX_POOL)):
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise InvalidParameter(
+                name, f"{name} is {value!r}", remedy=f"It is a whole number from {low} to {high:,}"
+            )
+    if offset + limit + excluded > MAX_POOL:
+        raise InvalidParameter(
+            "offset",
+            f"offset, limit and the excluded ids come to {offset + limit + excluded:,}",
+            remedy=f"Together they may be {MAX_POOL:,}; narrow the question with 'where'",
+        )
+
+
+def check_min_score(value: Any) -> None:
+    """A finite number, or None."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is not None and not (is_number and math.isfinite(value)):
+        raise InvalidParameter("min_score", f"min_score is {value!r}", remedy="It is a number")
+
+
+def check_text(parameter: str, value: Any) -> str:
+    """Some Unicode text, not empty and not too long."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidParameter(
+            parameter, f"the {parameter} is {value!r}", remedy="It is some text, at least a word"
+        )
+    if len(value) > MAX_TEXT_CHARS:
+        raise InvalidParameter(
+            parameter,
+            f"the {parameter} has {len(value):,} characters, the limit is {MAX_TEXT_CHARS:,}",
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidParameter(
+            parameter, f"the {parameter} {value!r} is not Unicode text"
+        ) from error
+    return value
+
+
+def check_names(parameter: str, values: Any) -> Collection[str]:
+    """A list (or any collection) of texts, which a single text is not."""
+    is_list = isinstance(values, Collection) and not isinstance(values, (str, bytes))
+    if not is_list or not all(isinstance(value, str) for value in values):
+        raise InvalidParameter(
+            parameter, f"{parameter} is {values!r}", remedy="It is a list of texts"
+        )
+    checked: Collection[str] = values
+    return checked

@@ -1,0 +1,121 @@
+"""A record of a source -> what Redis keeps of it, and what has to be embedded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender import vectors
+from recommender.catalogue import Catalogue
+from recommender.errors import InvalidVector, RecordError
+from recommender.fields import KINDS, is_missing
+from recommender.items import check_id, digest, encode
+from recommender.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An item before its vectors are known.
+
+    ``fields`` are its hash fields and ``missing`` the catalogue's fields it has no value for;
+    ``texts`` are to be embedded, ``given`` came with the record; ``embedded`` is the digest of
+    both: while it stays the same, so do the vectors.
+    """
+
+    id: str
+    fields: Mapping[str, bytes]
+    missing: list[str]
+    texts: Mapping[str, str]
+    given: Mapping[str, NDArray[np.float64]]
+    embedded: str
+
+
+class Converter:
+    """Turns the records of one source into items of one catalogue."""
+
+    def __init__(self, catalogue: Catalogue, dims: Mapping[str, int]) -> None:
+        self._catalogue = catalogue
+        self._dims = dims
+        self._fields = [
+            (name, spec.column or name, spec.separator, KINDS[spec.type])
+            for name, spec in catalogue.fields.items()
+        ]
+        self._templates = {
+            name: Template(spec.template)
+            for name, spec in catalogue.vectors.items()
+            if spec.template is not None
+        }
+        self._given = {
+            name: spec.column for name, spec in catalogue.vectors.items() if spec.column is not None
+        }
+        self._columns = [column for _, column, _, _ in self._fields] + list(self._given.values())
+
+    def id_of(self, values: Mapping[str, Any]) -> str:
+        """The record's id as text. Raises RecordError for none, or one that cannot be an id."""
+        try:
+            return check_id(values.get(self._catalogue.id))
+        except RecordError as error:
+            error.message = f"{error.message} (column {self._catalogue.id!r})"
+            raise
+
+    def digest_of(self, values: Mapping[str, Any]) -> str:
+        """Changes when the record, or what the catalogue makes of it, changes.
+
+        It is taken from the source's own values, so that an unchanged record costs nothing more.
+        """
+        used = repr([values.get(column) for column in self._columns])
+        key = self._catalogue.fields_digest
+        return blake2b(used.encode(errors="surrogatepass"), digest_size=16, key=key).hexdigest()
+
+    def prepare(self, id: str, values: Mapping[str, Any]) -> Prepared:
+        """Everything about the item but its vectors. Raises RecordError naming the field."""
+        parsed: dict[str, Any] = {}
+        packed: dict[str, bytes] = {}
+        missing: list[str] = []
+        for name, column, separator, kind in self._fields:
+            raw = values.get(column)
+            try:
+                value = None if is_missing(raw) else kind.parse(raw, separator)
+                if value is None:
+                    missing.append(name)
+                else:
+                    parsed[name], packed[name] = value, kind.pack(value)
+            except RecordError as error:
+                error.message = f"{name}: {error.message}"
+                raise
+        texts = {name: template.render(parsed) for name, template in self._templates.items()}
+        for name, text in texts.items():
+            if not text:
+                fields = ", ".join(self._templates[name].fields)
+                raise RecordError(f"there is nothing to embed: {fields} have no value")
+        given = {
+            name: self._vector(name, values.get(column)) for name, column in self._given.items()
+        }
+        sources = {name: encode(text) for name, text in texts.items()}
+        sources |= {name: vector.tobytes() for name, vector in given.items()}
+        return Prepared(id, packed, missing, texts, given, digest(sources))
+
+    def _vector(self, name: str, value: Any) -> NDArray[np.float64]:
+        column = self._given[name]
+        if is_missing(value):
+            raise RecordError(f"{column}: the vector is missing")
+        try:
+            numbers = json.loads(value) if isinstance(value, str) else value
+            return vectors.check(numbers, self._dims[name])
+        except (ValueError, InvalidVector) as error:
+            raise RecordError(f"{column}: {error}") from error
+
+
+def vector_length(value: Any) -> int | None:
+    """How many numbers a source's vector has, None where it is no vector."""
+    try:
+        numbers = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+    return len(numbers) if isinstance(numbers, (list, tuple)) and numbers else None

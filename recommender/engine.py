@@ -1,0 +1,260 @@
+"""The one engine behind the CLI, HTTP and Python: similar, search, facets, one item."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from recommender import vectors
+from recommender.arguments import check_min_score, check_names, check_page, check_text
+from recommender.embedders.base import Embedder, make_embedder
+from recommender.errors import (
+    IndexNotReady,
+    InvalidParameter,
+    ModelMismatch,
+    UnknownField,
+    UnknownItem,
+)
+from recommender.items import Facet, Item, Results
+from recommender.settings import Settings
+from recommender.store import catalogues, hashes, index, query
+from recommender.store.catalogues import Entry
+from recommender.store.connection import Server, connect
+from recommender.store.index import IndexState
+from recommender.view import MAX_FILTERS, Filter, Page, View, Where, policy_of, pool_of
+from recommender.where import EVERYTHING, parse
+
+FRESH_SECONDS = 1.0
+"""How old the knowledge of a catalogue may be before it is looked at again."""
+
+COUNT_SECONDS = 60.0
+"""How old a count of what passes a filter may be."""
+
+
+class Recommender:
+    """Answers about one catalogue. Safe to share between threads.
+
+    ``Recommender("movies").similar("toy-story")`` gives what is most like an item,
+    ``.search("robots that feel")`` what is closest to words or to a vector.
+    """
+
+    def __init__(
+        self, name: str, *, settings: Settings | None = None, server: Server | None = None
+    ) -> None:
+        """Opens the catalogue ``name`` in the Redis of ``settings`` (the environment's by default).
+
+        Raises UnknownCatalogue with the closest name, StoreError where Redis is away.
+        """
+        self.name = name
+        self._settings = settings or Settings.from_env()
+        self._client = (server or connect(self._settings)).client
+        self._view = View(catalogues.get(self._client, name))
+        self._embedders: dict[tuple[str, int], Embedder] = {}
+
+    @property
+    def entry(self) -> Entry:
+        """The catalogue's file, live generation and stamps, at most a second old."""
+        return self._fresh().entry
+
+    def similar(
+        self,
+        id: str,
+        *,
+        limit: int = 10,
+        offset: int = 0,
+        where: Where = (),
+        exclude: Collection[str] = (),
+        fields: Sequence[str] | None = None,
+        using: str | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
+    ) -> Results:
+        """The items most like ``id``, which is never among them.
+
+        ``limit`` 1..1000 and ``offset`` 0.. choose the page; ``where`` are conditions that every
+        hit meets; ``exclude`` are more ids to leave out; ``fields`` are those to return (None: all);
+        ``using`` names the vector (None: the first); ``min_score`` drops hits below it (see
+        :class:`Results` for its scale); ``exact`` compares with every item.
+        Raises UnknownItem, and InvalidParameter naming what is out of range.
+        """
+        began = time.perf_counter()
+        view = self._fresh()
+        vector = view.entry.catalogue.vector(using)
+        blob = hashes.read_vector(self._client, view.prefix, check_text("id", id), vector)
+        if blob is None:
+            raise self._no_item(id)
+        page = Page(limit, offset, where, {id, *check_names("exclude", exclude)}, fields, min_score)
+        return self._nearest(view, vector, blob, page, exact, began)
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        vector: Sequence[float] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        where: Where = (),
+        exclude: Collection[str] = (),
+        fields: Sequence[str] | None = None,
+        using: str | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
+    ) -> Results:
+        """The items closest to ``text``, or to a ``vector`` of the catalogue's own length.
+
+        Give one of the two; the other arguments are those of :meth:`similar`. Raises
+        InvalidParameter or InvalidVector for bad arguments, EmbedderError where the text cannot be embedded.
+        """
+        began = time.perf_counter()
+        view = self._fresh()
+        name = view.entry.catalogue.vector(using)
+        if (text is None) == (vector is None):
+            raise InvalidParameter("text", "search takes a text or a vector, one of the two")
+        given = vector if text is None else self._embed(view.entry, name, check_text("text", text))
+        spec = view.entry.catalogue.vectors[name]
+        checked: Any = vectors.check(given, view.entry.stamps[name].dims)
+        if spec.metric == "cosine":
+            checked = vectors.normalise(checked)
+        [blob] = vectors.to_bytes(checked[np.newaxis], spec.type)
+        excluded = set(check_names("exclude", exclude))
+        page = Page(limit, offset, where, excluded, fields, min_score)
+        return self._nearest(view, name, blob, page, exact, began)
+
+    def item(self, id: str, *, fields: Sequence[str] | None = None) -> Item:
+        """One item with its fields. Raises UnknownItem."""
+        view = self._fresh()
+        names = view.wanted(fields)
+        stored = hashes.read(self._client, view.prefix, check_text("id", id), names)
+        if stored is None:
+            raise self._no_item(id)
+        pairs = zip(names, stored, strict=True)
+        kept = {name: view.kinds[name].unpack(blob) for name, blob in pairs if blob is not None}
+        return Item(id, kept)
+
+    def facets(self, fields: Sequence[str] | None = None, *, where: Where = ()) -> list[Facet]:
+        """For each tag the count of every label under ``where``, for each number its range.
+
+        ``fields`` None means all tags and numbers. At most 1,000 labels a tag, most frequent first.
+        Raises UnknownField for a field that has no facets.
+        """
+        catalogue = self._fresh().entry.catalogue
+        able = [name for name, spec in catalogue.fields.items() if spec.type in ("tag", "number")]
+        wanted = able if fields is None else check_names("fields", fields)
+        for name in wanted:
+            if name not in able:
+                raise UnknownField("fields", name, able)
+        condition = parse(where, catalogue)
+        return [self._facet(name, catalogue.fields[name].type, condition) for name in wanted]
+
+    def count(self, where: Where = ()) -> int:
+        """How many items meet ``where``."""
+        condition = parse(where, self._fresh().entry.catalogue)
+        return 0 if condition is None else query.count(self._client, self.name, condition)
+
+    def state(self) -> IndexState:
+        """What the engine says of the live index. Raises IndexNotReady where there is none."""
+        return index.get_state(self._client, self.name)
+
+    def _nearest(
+        self, view: View, vector: str, blob: bytes, page: Page, exact: bool, began: float
+    ) -> Results:
+        check_page(page.limit, page.offset, len(page.exclude))
+        check_min_score(page.min_score)
+        spec = view.entry.catalogue.vectors[vector]
+        names = view.wanted(page.fields)
+        needed = page.offset + page.limit + len(page.exclude)
+        filter = self._filter(view, page.where, counted=spec.index == "hnsw")
+        policy: query.Policy | None = None
+        rows: list[query.Found] = []
+        if filter is not None:
+            policy = policy_of(filter, view.items, exact) if spec.index == "hnsw" else None
+            pool = pool_of(needed, policy)
+            knn = query.Knn(self.name, vector, blob, pool, needed, filter.text, names, policy)
+            rows = query.knn(self._client, knn)
+        hits = view.hits(rows, spec.metric, page)
+        return Results(
+            items=hits,
+            requested=page.limit,
+            returned=len(hits),
+            complete=len(hits) == page.limit and view.is_whole,
+            catalogue=self.name,
+            generation=view.entry.generation,
+            embedder=view.entry.stamps[vector].embedder,
+            exact=policy in ("each", None),
+            took_ms=round((time.perf_counter() - began) * 1000, 3),
+        )
+
+    def _filter(self, view: View, where: Where, *, counted: bool) -> Filter | None:
+        """``where`` for the engine, None where nothing can match.
+
+        ``counted`` adds how many items pass it, which tells how to search an HNSW index. It is
+        counted once a minute for each filter: a stale number costs time, not hits.
+        """
+        text = view.parse(where)
+        if text is None:
+            return None
+        if text == EVERYTHING or not counted:
+            return Filter(text, view.items, 0.0)
+        now = time.monotonic()
+        known = view.filters.get(text)
+        if known is None or known.counted < now - COUNT_SECONDS:
+            if len(view.filters) >= MAX_FILTERS:
+                view.filters.clear()
+            known = Filter(text, query.count(self._client, self.name, text), now)
+            view.filters[text] = known
+        return known
+
+    def _facet(self, name: str, kind: str, condition: str | None) -> Facet:
+        if condition is None:
+            return Facet(name, kind)
+        if kind == "tag":
+            counts = query.tag_counts(self._client, self.name, condition, name)
+            return Facet(name, kind, values=counts, count=len(counts))
+        count, low, high = query.number_range(self._client, self.name, condition, name)
+        return Facet(name, kind, count=count, min=low, max=high) if count else Facet(name, kind)
+
+    def _embed(self, entry: Entry, name: str, text: str) -> Any:
+        spec, stamp = entry.catalogue.vectors[name], entry.stamps[name]
+        key = (stamp.embedder, stamp.dims)
+        if key not in self._embedders:
+            embedder = make_embedder(spec.embedder, spec.dims, self._settings)
+            if (embedder.name, embedder.dims) != key:
+                raise ModelMismatch(
+                    f"{self.name!r} was embedded by {stamp.embedder} with {stamp.dims} numbers,"
+                    f" this is {embedder.name} with {embedder.dims}",
+                    remedy="Use the same model, or load the catalogue again under another name",
+                )
+            self._embedders[key] = embedder
+        [vector] = self._embedders[key].embed([text])
+        if np.isnan(vector).any():
+            raise InvalidParameter(
+                "text", f"the embedder knows no word of {text[:60]!r}", remedy="Use other words"
+            )
+        return vector
+
+    def _no_item(self, id: str) -> UnknownItem:
+        return UnknownItem(
+            f"there is no item {id!r} in {self.name!r}",
+            remedy=f"Look for it: recommender search {self.name} WORDS",
+            parameter="id",
+        )
+
+    def _fresh(self) -> View:
+        """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile."""
+        view, now = self._view, time.monotonic()
+        if now - view.seen < FRESH_SECONDS:
+            return view
+        entry = catalogues.get(self._client, self.name)
+        if entry != view.entry:
+            view = View(entry)
+        try:
+            state = self.state()
+            view.is_whole, view.items = state.is_ready, state.items
+        except IndexNotReady:
+            view.is_whole, view.items = False, 0  # the query itself will say so
+        view.seen = now
+        self._view = view
+        return view

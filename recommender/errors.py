@@ -1,0 +1,155 @@
+"""Every error this product raises on purpose.
+
+RecommenderError
+├── InvalidParameter          an argument of a call: limit, where, id, vector, ...
+│   ├── UnknownField          a field that the catalogue does not have
+│   └── InvalidWhere          a condition that cannot be read
+├── InvalidCatalogue          a catalogue file (or what was inferred) that cannot work
+├── UnknownCatalogue          no catalogue of that name
+├── UnknownItem               no item of that id
+├── SourceError               a source that cannot be read at all
+├── RecordError               one record that cannot become an item (collected, not fatal)
+├── InvalidVector             wrong length, NaN, infinite or zero
+├── EmbedderError             the embedder cannot be made or does not answer
+│   └── TextRefused           the embedder answers, but will not embed this text
+├── ModelMismatch             the catalogue was embedded by something else
+├── IndexNotReady             the index is missing or still being built
+├── StoreError                Redis is away, lacks the query engine, or refused a command
+│   └── LocalServerError      the local Redis cannot be started or stopped
+└── MissingExtra              an optional package is not installed
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RecommenderError(Exception):
+    """What went wrong (value and limit) and, in ``remedy``, what to do about it."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, remedy: str = "", parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.parameter = parameter
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.remedy}" if self.remedy else self.message
+
+
+class InvalidParameter(RecommenderError):
+    """An argument out of its range; ``parameter`` names it, ``code`` is ``invalid_<parameter>``."""
+
+    def __init__(self, parameter: str, message: str, *, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy, parameter=parameter)
+        self.code = f"invalid_{parameter}"
+
+
+class UnknownField(InvalidParameter):
+    """A field name that the catalogue does not have, or not in the form that is asked for."""
+
+    def __init__(self, parameter: str, name: str, known: Iterable[str]) -> None:
+        known = list(known)
+        super().__init__(
+            parameter, f"there is no field {name!r} here", remedy=suggest(name, known, "fields")
+        )
+        self.code = "unknown_field"
+
+
+class InvalidWhere(InvalidParameter):
+    """A ``where`` condition that cannot be read."""
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__("where", message, remedy=remedy)
+
+
+class InvalidCatalogue(RecommenderError):
+    """A catalogue file that cannot work."""
+
+    code = "invalid_catalogue"
+
+
+class UnknownCatalogue(RecommenderError):
+    """No catalogue of that name in this Redis."""
+
+    code = "unknown_catalogue"
+
+
+class UnknownItem(RecommenderError):
+    """No item of that id in the catalogue."""
+
+    code = "unknown_item"
+
+
+class SourceError(RecommenderError):
+    """A source that cannot be read at all: missing, empty, of another format."""
+
+    code = "invalid_source"
+
+
+class RecordError(RecommenderError):
+    """One record that cannot become an item; the others go on."""
+
+    code = "invalid_record"
+
+
+class InvalidVector(InvalidParameter):
+    """A vector of the wrong length, or with NaN, infinite or only zero numbers."""
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__("vector", message, remedy=remedy)
+
+
+class EmbedderError(RecommenderError):
+    """An embedder that cannot be made, is not reachable or answers nonsense."""
+
+    code = "embedder_failed"
+
+
+class TextRefused(EmbedderError):
+    """The embedder works but refuses what it was given; a smaller batch may find the culprit."""
+
+    code = "text_refused"
+
+
+class ModelMismatch(RecommenderError):
+    """The catalogue's vectors came from another model, size or template."""
+
+    code = "model_mismatch"
+
+
+class IndexNotReady(RecommenderError):
+    """The catalogue has no complete index yet; ``retry_after`` is in seconds."""
+
+    code = "index_not_ready"
+    retry_after = 2
+
+
+class StoreError(RecommenderError):
+    """Redis is away, lacks the query engine, or refused a command."""
+
+    code = "redis_unavailable"
+
+
+class LocalServerError(StoreError):
+    """The local Redis cannot be found, started or stopped."""
+
+    code = "local_redis_failed"
+
+
+class MissingExtra(RecommenderError):
+    """An optional package is not installed."""
+
+    code = "missing_extra"
+
+
+def suggest(name: str, known: Iterable[str], what: str) -> str:
+    """A remedy for a misspelt name: the closest known one, else all of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"The {what} are: {', '.join(known)}" if known else f"There are no {what}"

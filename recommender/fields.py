@@ -1,0 +1,166 @@
+"""What each kind of field takes from a source, how Redis keeps it, and how it is read back.
+
+``parse`` turns a source's value into a plain Python value (None where it is missing) and raises
+RecordError for one that cannot be; ``pack`` and ``unpack`` are the two ways between that value and
+the bytes of a Redis hash field, and ``unpack(pack(value)) == value``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recommender.errors import RecordError
+from recommender.items import encode
+
+TAG_SEPARATOR = "\x1f"
+"""Between the tags of one item in Redis: unlike ``,`` or ``|`` it stands in nobody's labels."""
+
+MAX_TAG_BYTES = 4096
+"""The engine cuts longer tags short in silence, so they are refused."""
+
+MAX_TEXT_CHARS = 1_000_000
+"""Longest text of one field."""
+
+MAX_LATITUDE = 85.05112878
+"""The engine leaves points nearer a pole out of its index."""
+
+NO_NUMBER = frozenset({"", "-", "na", "n/a", "nan", "none", "null"})
+"""What people write where a number is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldKind:
+    """The three conversions of one kind of field."""
+
+    parse: Callable[[Any, str | None], Any]
+    pack: Callable[[Any], bytes]
+    unpack: Callable[[bytes], Any]
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a source's value stands for nothing: None, blank text or an empty list."""
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def as_text(value: Any) -> str:
+    """Any value of a source as one line of text: lists joined by commas, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(as_text(part) for part in value)
+    return _json(value)
+
+
+def _parse_text(value: Any, _separator: str | None) -> str:
+    text = as_text(value)
+    if len(text) > MAX_TEXT_CHARS:
+        raise RecordError(f"it has {len(text):,} characters, the limit is {MAX_TEXT_CHARS:,}")
+    return text
+
+
+def _parse_tags(value: Any, separator: str | None) -> list[str] | None:
+    if isinstance(value, list):
+        parts = [as_text(part) for part in value]
+    else:
+        text = as_text(value)
+        parts = text.split(separator) if separator else [text]
+    labels = list(dict.fromkeys(label for part in parts if (label := part.strip())))
+    for label in labels:
+        if len(label) > MAX_TAG_BYTES // 4 and len(encode(label)) > MAX_TAG_BYTES:
+            raise RecordError(f"a tag has {len(label):,} characters, the limit is {MAX_TAG_BYTES}")
+        if TAG_SEPARATOR in label:
+            raise RecordError(f"the tag {label!r} holds the control character 0x1F")
+    return labels or None
+
+
+def _parse_number(value: Any, _separator: str | None) -> int | float | None:
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            number: int | float = int(text) if text.lstrip("+-").isdecimal() else float(text)
+        except ValueError:
+            number = math.nan
+        if number != number:
+            if text.lower() in NO_NUMBER:
+                return None
+            raise RecordError(f"{_short(text)} is not a number")
+    elif isinstance(value, (int, float)):
+        number = value
+    else:
+        raise RecordError(f"{_short(value)} is not a number")
+    if abs(number) > 1.7e308 or number != number:
+        raise RecordError(f"{_short(value)} is not a finite number")
+    return number
+
+
+def _parse_geo(value: Any, _separator: str | None) -> tuple[float, float]:
+    parts: Any
+    if isinstance(value, Mapping):
+        lower: dict[str, Any] = {str(key).lower(): part for key, part in value.items()}
+        lon = next((lower[key] for key in ("lon", "lng", "longitude") if key in lower), None)
+        lat = next((lower[key] for key in ("lat", "latitude") if key in lower), None)
+        parts = [lon, lat]
+    else:
+        parts = value.split(",") if isinstance(value, str) else value
+    try:
+        longitude, latitude = (float(part) for part in parts)
+    except (TypeError, ValueError) as error:
+        raise RecordError(
+            f"{_short(value)} is not a place, which is 'longitude,latitude'"
+        ) from error
+    if not (abs(longitude) <= 180 and abs(latitude) <= MAX_LATITUDE):
+        raise RecordError(
+            f"{_short(value)} is not on the map: longitude -180..180,"
+            f" latitude -{MAX_LATITUDE}..{MAX_LATITUDE}"
+        )
+    return longitude, latitude
+
+
+def _parse_stored(value: Any, _separator: str | None) -> Any:
+    text = value if isinstance(value, str) else _json(value)
+    if len(text) > MAX_TEXT_CHARS:
+        raise RecordError(f"it has {len(text):,} characters, the limit is {MAX_TEXT_CHARS:,}")
+    return value
+
+
+def _pack_number(value: int | float) -> bytes:
+    return repr(value).encode()
+
+
+def _unpack_number(blob: bytes) -> int | float:
+    return int(blob) if blob.lstrip(b"-").isdigit() else float(blob)
+
+
+def _unpack_geo(blob: bytes) -> tuple[float, float]:
+    lon, _, lat = blob.partition(b",")
+    return float(lon), float(lat)
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RecordError(f"{_short(value)} cannot be kept as JSON") from error
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+KINDS: dict[str, FieldKind] = {
+    "text": FieldKind(_parse_text, encode, bytes.decode),
+    "tag": FieldKind(
+        _parse_tags,
+        lambda labels: encode(TAG_SEPARATOR.join(labels)),
+        lambda blob: blob.decode().split(TAG_SEPARATOR),
+    ),
+    "number": FieldKind(_parse_number, _pack_number, _unpack_number),
+    "geo": FieldKind(_parse_geo, lambda place: f"{place[0]!r},{place[1]!r}".encode(), _unpack_geo),
+    "stored": FieldKind(_parse_stored, lambda value: encode(_json(value)), json.loads),
+}
+"""The kinds of field a catalogue file may name, in the words of the design."""

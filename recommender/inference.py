@@ -1,0 +1,252 @@
+"""A catalogue file made from a source's first records: what is the id, a text, a tag, a number.
+
+The rules look at values first and at column names only where values cannot tell. What they decide
+is printed and can be edited; nothing depends on a guess that a person cannot see.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recommender.catalogue import FIELD_NAME, Catalogue, FieldSpec, VectorSpec
+from recommender.errors import InvalidCatalogue, RecordError, suggest
+from recommender.fields import KINDS, NO_NUMBER, as_text, is_missing
+from recommender.items import Record
+
+SAMPLE = 2000
+"""How many records are looked at."""
+
+ID_NAMES = ("id", "_id", "uuid", "guid", "sku", "key", "slug", "url", "link", "permalink", "path")
+TITLE_NAMES = ("title", "name", "headline", "label", "subject", "product")
+PLACE_NAMES = ("geo", "location", "place", "position", "coordinates", "lonlat", "point")
+SEPARATORS = ("|", ";", ",")
+
+URL = re.compile(r"https?://\S+|/\S*|\S+\.(jpe?g|png|gif|webp|svg)", re.IGNORECASE)
+DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?|\d\d?[./]\d\d?[./]\d{4}")
+CODE = re.compile(r"[+-]?0\d+")
+WORD = re.compile(r"[^\W\d_]{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the sample: its name, and its values that are not missing."""
+
+    name: str
+    values: Sequence[Any]
+    texts: Sequence[str]
+
+    @property
+    def distinct(self) -> int:
+        """How many different texts the column holds."""
+        return len(set(self.texts))
+
+    def share(self, pattern: re.Pattern[str]) -> float:
+        """The part (0..1) of the texts that are wholly as ``pattern`` says."""
+        return _mean(bool(pattern.fullmatch(text)) for text in self.texts)
+
+
+def infer(records: Iterable[Record], name: str, *, id: str | None = None) -> Catalogue:
+    """A catalogue called ``name`` for a source that starts with ``records``.
+
+    ``id`` names the id column where it is known. Raises InvalidCatalogue where there is no record,
+    no column that can be the id, or nothing to embed.
+    """
+    sample = [record.values for record in records]
+    if not sample:
+        raise InvalidCatalogue("there is no good record to infer a catalogue from")
+    columns = _columns(sample)
+    id_column = _id_column(columns, len(sample), id)
+    given = [column.name for column in columns if _is_vector(column)]
+    kinds = {
+        column.name: spec
+        for column in columns
+        if column.name != id_column and column.name not in given
+        for spec in [_field(column)]
+    }
+    names = _field_names(kinds)
+    fields = {
+        names[column]: spec
+        if names[column] == column
+        else spec.model_copy(update={"column": column})
+        for column, spec in kinds.items()
+    }
+    by_name = {names[column.name]: column for column in columns if column.name in names}
+    return Catalogue(
+        name=name, id=id_column, fields=fields, vectors=_vectors(fields, by_name, given)
+    )
+
+
+def _columns(sample: list[Mapping[str, Any]]) -> list[Column]:
+    order = list(dict.fromkeys(name for values in sample for name in values))
+    found = []
+    for name in order:
+        values = [row[name] for row in sample if name in row and not is_missing(row[name])]
+        found.append(Column(name, values, [_text(value) for value in values]))
+    return found
+
+
+def _text(value: Any) -> str:
+    try:
+        return as_text(value)
+    except RecordError:
+        return ""
+
+
+def _id_column(columns: list[Column], rows: int, wanted: str | None) -> str:
+    names = [column.name for column in columns]
+    if wanted is not None:
+        if wanted not in names:
+            raise InvalidCatalogue(
+                f"there is no column {wanted!r} for the id",
+                remedy=suggest(wanted, names, "columns"),
+            )
+        return wanted
+
+    def rank(column: Column) -> int:
+        name = column.name.lower()
+        if name in ID_NAMES:
+            return ID_NAMES.index(name)
+        return len(ID_NAMES) if name.endswith(("_id", " id", "-id")) else len(ID_NAMES) + 1
+
+    # A duplicate or a blank among many is a bad record, not a reason to distrust the column.
+    unique = [
+        column
+        for column in columns
+        if column.distinct >= max(1, 0.98 * rows)
+        and not any(isinstance(value, (list, dict, float)) for value in column.values[:50])
+        and _mean(len(text) for text in column.texts) <= 200
+    ]
+    if not unique:
+        raise InvalidCatalogue(
+            "no column has a different value in every record, so none can be the id",
+            remedy=f"Name it: --id COLUMN. The columns are: {', '.join(names)}",
+        )
+    return min(unique, key=rank).name
+
+
+def _is_vector(column: Column) -> bool:
+    return bool(column.values) and all(
+        isinstance(value, list)
+        and len(value) >= 8
+        and all(isinstance(part, (int, float)) and not isinstance(part, bool) for part in value)
+        for value in column.values[:20]
+    )
+
+
+def _field(column: Column) -> FieldSpec:
+    if not column.values:
+        return FieldSpec(type="stored")
+    first = column.values[0]
+    if isinstance(first, dict):
+        is_geo = column.name.lower() in PLACE_NAMES and _parses("geo", column)
+        return FieldSpec(type="geo" if is_geo else "stored")
+    if isinstance(first, bool):
+        return FieldSpec(type="tag")
+    if isinstance(first, list):
+        short = _mean(len(text) for text in column.texts) <= 300 and _parses("tag", column)
+        return FieldSpec(type="tag" if short else "stored")
+    if _is_number(column):
+        return FieldSpec(type="number")
+    return _field_of_text(column)
+
+
+def _field_of_text(column: Column) -> FieldSpec:
+    if column.name.lower() in PLACE_NAMES and _parses("geo", column):
+        return FieldSpec(type="geo")
+    if column.share(URL) >= 0.9 or column.share(DATE) >= 0.9:
+        return FieldSpec(type="stored")
+    separator = _separator(column)
+    if separator:
+        return FieldSpec(type="tag", separator=separator)
+    words = _mean(len(text.split()) for text in column.texts)
+    if column.name.lower() not in TITLE_NAMES and _repeats(column.texts) and words <= 4:
+        return FieldSpec(type="tag")
+    has_words = _mean(bool(WORD.search(text)) for text in column.texts) >= 0.5
+    if has_words and (words >= 1.5 or column.name.lower() in TITLE_NAMES):
+        return FieldSpec(type="text")
+    return FieldSpec(type="stored")
+
+
+def _parses(kind: str, column: Column) -> bool:
+    try:
+        for value in column.values:
+            KINDS[kind].parse(value, None)
+    except RecordError:
+        return False
+    return True
+
+
+def _is_number(column: Column) -> bool:
+    texts = [text for text in column.texts if text.strip().lower() not in NO_NUMBER]
+    return (
+        bool(texts)
+        and not any(CODE.fullmatch(text) for text in texts)
+        and _parses("number", column)
+    )
+
+
+def _separator(column: Column) -> str | None:
+    """The sign that parts this column's texts into short labels, many of them used again."""
+    for separator in SEPARATORS:
+        lists = [text.split(separator) for text in column.texts if separator in text]
+        labels = [label.strip() for parts in lists for label in parts]
+        if len(lists) < 0.2 * len(column.texts) or not labels:
+            continue
+        short = _mean(len(label) for label in labels) <= 25 and max(map(len, labels)) <= 80
+        if short and (separator == "|" or _repeats(labels)):
+            return separator
+    return None
+
+
+def _repeats(texts: Sequence[str]) -> bool:
+    """Whether labels are used again and again, as those of a tag are."""
+    counts = Counter(texts)
+    if max(map(len, counts)) > 80:
+        return False
+    return len(counts) <= (0.3 if len(texts) >= 50 else 0.7) * len(texts)
+
+
+def _field_names(columns: Iterable[str]) -> dict[str, str]:
+    """Columns -> names that can stand in a template, a ``where`` and an address."""
+    names: dict[str, str] = {}
+    for column in columns:
+        name = re.sub(r"\W+", "_", column.strip()).strip("_")[:60]
+        if not FIELD_NAME.fullmatch(name):
+            name = f"column_{name or len(names) + 1}"
+        while name in names.values():
+            name += "_2"
+        names[column] = name
+    return names
+
+
+def _vectors(
+    fields: Mapping[str, FieldSpec], columns: Mapping[str, Column], given: Sequence[str]
+) -> dict[str, VectorSpec]:
+    if given:
+        names = _field_names(given)
+        return {names[column]: VectorSpec(embedder="given", column=column) for column in given}
+    texts = [name for name, spec in fields.items() if spec.type == "text"]
+    texts.sort(key=lambda name: columns[name].name.lower() not in TITLE_NAMES)
+    # Labels that are words say what an item is like; codes ("en", "A4", "true") only add noise.
+    tags = [
+        name
+        for name, spec in fields.items()
+        if spec.type == "tag"
+        and not isinstance(columns[name].values[0], bool)
+        and _mean(bool(WORD.search(text)) for text in columns[name].texts) >= 0.5
+    ]
+    if not texts and not tags:
+        raise InvalidCatalogue(
+            "no column holds text that could be embedded",
+            remedy="Write a catalogue file with a template and pass it as --spec FILE",
+        )
+    return {"text": VectorSpec(template=". ".join(f"{{{name}}}" for name in [*texts, *tags]))}
+
+
+def _mean(values: Iterable[float]) -> float:
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else 0.0

@@ -1,0 +1,125 @@
+"""What flows through the product: records in, items kept, hits and results out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from typing import Any
+
+from recommender.errors import RecordError
+
+MAX_ID_BYTES = 1024
+"""Longest id, in UTF-8 bytes: enough for any path or URL, small enough for a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry of a source as its loader read it.
+
+    ``place`` tells a person where it stands (``movies.csv, line 12``); ``values`` maps the
+    source's own column names to text, numbers, lists or whatever the format holds.
+    """
+
+    place: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that did not become an item, with its place and the reason."""
+
+    place: str
+    reason: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing of a catalogue: its id and its fields, as plain Python values."""
+
+    id: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer. ``score`` is the similarity, higher is closer (see :class:`Results`)."""
+
+    id: str
+    score: float
+    fields: Mapping[str, Any]
+    source: str = "vector"
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Hits, best first, ties in the order of their ids, and what is to be known about them.
+
+    ``score`` is the product of the vectors (-1..1) for cosine and ip, 1 / (1 + distance) for l2.
+    ``complete`` is False when fewer hits came back than were asked for, or when the index was
+    still being built; ``exact`` is True when every item was compared; ``took_ms`` is milliseconds.
+    """
+
+    items: list[Hit]
+    requested: int
+    returned: int
+    complete: bool
+    catalogue: str
+    generation: int
+    embedder: str
+    exact: bool
+    took_ms: float
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as it goes out over HTTP and ``--json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A field's values under some conditions: counts for tags, the range for numbers."""
+
+    field: str
+    type: str
+    values: dict[str, int] = dataclasses.field(default_factory=dict)
+    count: int = 0
+    min: float | None = None
+    max: float | None = None
+
+
+def check_id(value: Any) -> str:
+    """An id as text. Raises RecordError for an empty, too long or unencodable one."""
+    text = value if isinstance(value, str) else "" if value is None else str(value)
+    if not text.strip():
+        raise RecordError("the id is empty")
+    size = len(encode(text))
+    if size > MAX_ID_BYTES:
+        raise RecordError(f"the id has {size} bytes, the limit is {MAX_ID_BYTES}")
+    return text
+
+
+def encode(text: str) -> bytes:
+    """UTF-8 bytes. Raises RecordError where the source's bytes were not text."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise RecordError(
+            f"{text[error.start : error.start + 1]!r} is not text in the source's encoding",
+            remedy="Name the encoding, for example --encoding latin-1",
+        ) from error
+
+
+def digest(parts: Mapping[str, bytes]) -> str:
+    """128 bits, in hex, that change when any name or value of ``parts`` changes."""
+    state = blake2b(digest_size=16)
+    for name, value in parts.items():
+        state.update(b"%s=%d:%s;" % (name.encode(), len(value), value))
+    return state.hexdigest()

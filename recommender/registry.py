@@ -1,0 +1,65 @@
+"""Names -> objects, imported only when asked for: built-ins and entry points on one path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from recommender.errors import InvalidCatalogue, MissingExtra, SourceError, suggest
+
+BUILT_IN: Mapping[str, Mapping[str, str]] = {
+    "recommender.embedders": {
+        "wordllama": "recommender.embedders.static:WordLlama",
+        "openai": "recommender.embedders.remote:OpenAICompatible",
+    },
+    "recommender.loaders": {
+        "csv": "loaders.delimited:load",
+        "tsv": "loaders.delimited:load",
+        "json": "loaders.json_array:load",
+        "ndjson": "loaders.ndjson:load",
+    },
+}
+
+OURS = ("recommender", "loaders", "api")
+UNKNOWN = {"recommender.embedders": InvalidCatalogue, "recommender.loaders": SourceError}
+
+
+def names(group: str) -> list[str]:
+    """Every name in ``group``, sorted."""
+    return sorted(_entries(group))
+
+
+def find(group: str, name: str) -> Any:
+    """The object called ``name`` in ``group``.
+
+    Raises InvalidCatalogue (embedders) or SourceError (loaders) for an unknown name, with the
+    closest one; MissingExtra where a package that it needs is not installed.
+    """
+    entries = _entries(group)
+    what = group.rpartition(".")[2]
+    if name not in entries:
+        raise UNKNOWN[group](
+            f"there is no {what[:-1]} {name!r}", remedy=suggest(name, entries, what)
+        )
+    try:
+        return entries[name].load()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in OURS:
+            raise
+        raise MissingExtra(
+            f"{name!r} needs the package {error.name!r}", remedy=f"pip install {error.name}"
+        ) from error
+
+
+def _entries(group: str) -> dict[str, EntryPoint]:
+    found = {name: EntryPoint(name, value, group) for name, value in BUILT_IN[group].items()}
+    for entry in entry_points(group=group):
+        if entry.name in found:
+            raise InvalidCatalogue(
+                f"{entry.value} wants the name {entry.name!r} in {group}, which is"
+                f" {found[entry.name].value}",
+                remedy="Uninstall one of the two packages",
+            )
+        found[entry.name] = entry
+    return found

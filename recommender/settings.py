@@ -1,0 +1,48 @@
+"""The environment, read once: nothing else in the product looks at it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says; its ``repr`` keeps the secrets to itself.
+
+    ``redis_url``: where Redis is; None means the local server under ``home``.
+    ``home``: directory for the local server's data, socket and log, and for rejects files.
+    """
+
+    home: Path
+    redis_url: str | None = field(default=None, repr=False)
+    openai_api_key: str | None = field(default=None, repr=False)
+    openai_base_url: str | None = None
+    azure_endpoint: str | None = None
+    azure_api_key: str | None = field(default=None, repr=False)
+    azure_api_version: str | None = None
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Settings from ``env`` (the process's own by default); empty values count as unset."""
+        values = os.environ if env is None else env
+
+        def get(name: str) -> str | None:
+            return values.get(name, "").strip() or None
+
+        home = get("RECOMMENDER_HOME")
+        return cls(
+            home=Path(home).expanduser().resolve()
+            if home
+            else platformdirs.user_data_path("recommender", appauthor=False),
+            redis_url=get("REDIS_URL"),
+            openai_api_key=get("OPENAI_API_KEY"),
+            openai_base_url=get("OPENAI_BASE_URL"),
+            azure_endpoint=get("AZURE_OPENAI_ENDPOINT"),
+            azure_api_key=get("AZURE_OPENAI_API_KEY"),
+            azure_api_version=get("OPENAI_API_VERSION"),
+        )

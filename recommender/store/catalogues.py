@@ -1,0 +1,157 @@
+"""The catalogues that a Redis holds: their names, their files, their generations, their locks."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+
+from redis.exceptions import RedisError
+from redis.lock import Lock
+
+from recommender.catalogue import Catalogue, check_name
+from recommender.errors import (
+    InvalidCatalogue,
+    ModelMismatch,
+    StoreError,
+    UnknownCatalogue,
+    suggest,
+)
+from recommender.store.connection import Client, translated
+
+NAMES = "recommender:catalogues"
+LOCK_SECONDS = 15.0
+"""A lock outlives the process that held it by no more than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What made a vector: the embedder's name, the vector's length, the template (or column)."""
+
+    embedder: str
+    dims: int
+    made_from: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A catalogue as it is kept: its file, its live generation, and the stamp of each vector."""
+
+    catalogue: Catalogue
+    generation: int
+    stamps: Mapping[str, Stamp]
+
+    def check_same(self, catalogue: Catalogue, stamps: Mapping[str, Stamp]) -> None:
+        """Raises ModelMismatch or InvalidCatalogue where a load would make something else of it."""
+        name = catalogue.name
+        remedy = f"Load under another name (--catalogue), or start afresh: recommender drop {name}"
+        for vector in sorted({*self.stamps, *stamps}):
+            old, new = self.stamps.get(vector), stamps.get(vector)
+            if old != new:
+                raise ModelMismatch(
+                    f"the {vector!r} vectors of {name!r} are {_made(old)},"
+                    f" this load's are {_made(new)}",
+                    remedy=remedy,
+                )
+        if self.catalogue != catalogue:
+            raise InvalidCatalogue(
+                f"{name!r} is kept with other settings than this catalogue file's",
+                remedy=f"See them: recommender info {name}. {remedy}",
+            )
+
+
+def key_of(name: str) -> str:
+    """The hash in which the catalogue ``name`` is kept."""
+    return f"recommender:{name}"
+
+
+def names(client: Client) -> list[str]:
+    """The names of all catalogues, sorted."""
+    with translated():
+        return sorted(name.decode() for name in client.smembers(NAMES))
+
+
+def find(client: Client, name: str) -> Entry | None:
+    """The catalogue ``name``, None where there is none."""
+    with translated():
+        stored = client.hgetall(key_of(check_name(name)))
+    if not stored:
+        return None
+    values = {key.decode(): value.decode() for key, value in stored.items()}
+    try:
+        stamps = {name: Stamp(**stamp) for name, stamp in json.loads(values["stamps"]).items()}
+        return Entry(Catalogue.from_yaml(values["catalogue"]), int(values["generation"]), stamps)
+    except (KeyError, TypeError, ValueError, InvalidCatalogue) as error:
+        raise StoreError(
+            f"what {key_of(name)} holds is not a catalogue of this version ({error!r})",
+            remedy=f"Drop it and load it again: recommender drop {name}",
+        ) from error
+
+
+def get(client: Client, name: str) -> Entry:
+    """The catalogue ``name``. Raises UnknownCatalogue with the closest name there is."""
+    entry = find(client, name)
+    if entry is None:
+        raise UnknownCatalogue(
+            f"there is no catalogue {name!r}",
+            remedy=suggest(name, names(client), "catalogues") + ". Load one: recommender load FILE",
+        )
+    return entry
+
+
+def keep(client: Client, entry: Entry) -> None:
+    """Writes the entry down, over what was kept under its name."""
+    name = entry.catalogue.name
+    stamps = {vector: asdict(stamp) for vector, stamp in entry.stamps.items()}
+    values = {
+        "catalogue": entry.catalogue.to_yaml(),
+        "generation": str(entry.generation),
+        "stamps": json.dumps(stamps),
+    }
+    with translated():
+        client.hset(key_of(name), mapping=values)
+        client.sadd(NAMES, name)
+
+
+def forget(client: Client, name: str) -> None:
+    """Removes the entry ``name``; its items and index are others' business."""
+    with translated():
+        client.srem(NAMES, name)
+        client.delete(key_of(name))
+
+
+@contextmanager
+def locked(client: Client, name: str, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Holds the one right to write the catalogue ``name``; calls ``on_wait`` before waiting for it.
+
+    A thread renews the lock, so it lasts as long as the process and not much longer.
+    """
+    lock = Lock(client, f"{key_of(name)}:lock", timeout=LOCK_SECONDS, thread_local=False)
+    with translated():
+        if not lock.acquire(blocking=False):
+            on_wait()
+            lock.acquire(blocking=True)
+    done = threading.Event()
+    keeper = threading.Thread(target=_renew, args=(lock, done), daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
+        with suppress(RedisError, OSError):  # then it expires by itself
+            lock.release()
+
+
+def _renew(lock: Lock, done: threading.Event) -> None:
+    while not done.wait(LOCK_SECONDS / 3):
+        with suppress(RedisError, OSError):  # Redis may be back in time; else the work says so
+            lock.reacquire()
+
+
+def _made(stamp: Stamp | None) -> str:
+    if stamp is None:
+        return "not there"
+    return f"{stamp.embedder} with {stamp.dims} numbers from {stamp.made_from!r}"

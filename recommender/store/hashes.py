@@ -1,0 +1,87 @@
+"""Items as Redis hashes: one hash an item, one hash field a catalogue field, bytes in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from recommender.store.connection import Client, translated
+
+DIGEST, EMBEDDED, WRITTEN_AT = "_digest", "_embedded", "_at"
+"""Digest of the record, digest of what was embedded, and the time of writing in epoch seconds."""
+
+
+def prefix_of(catalogue: str, generation: int) -> str:
+    """What the keys of all items of one generation start with."""
+    return f"{catalogue}:{generation}:item:"
+
+
+def vector_field(vector: str) -> str:
+    """The hash field that holds the vector called ``vector``."""
+    return f"{vector}_vector"
+
+
+def digests(
+    client: Client, prefix: str, ids: Sequence[str]
+) -> list[tuple[bytes | None, bytes | None]]:
+    """For each id the stored (DIGEST, EMBEDDED), None where there is no such item."""
+    pipe = client.pipeline(transaction=False)
+    for id in ids:
+        pipe.execute_command("HMGET", prefix + id, DIGEST, EMBEDDED)
+    with translated():
+        return [(digest, embedded) for digest, embedded in pipe.execute()]
+
+
+def write(
+    client: Client, prefix: str, rows: Iterable[tuple[str, Mapping[str, bytes], Sequence[str]]]
+) -> None:
+    """Writes many items in one round trip; a row is (id, fields to set, fields to remove)."""
+    pipe = client.pipeline(transaction=False)
+    for id, fields, gone in rows:
+        key = prefix + id
+        flat: list[str | bytes] = []
+        for name, value in fields.items():
+            flat += (name, value)
+        pipe.execute_command("HSET", key, *flat)
+        if gone:
+            pipe.execute_command("HDEL", key, *gone)
+    with translated():
+        pipe.execute()
+
+
+def read(client: Client, prefix: str, id: str, names: Sequence[str]) -> list[bytes | None] | None:
+    """The values of ``names`` of one item, None where there is no such item."""
+    with translated():
+        digest, *values = client.hmget(prefix + id, [DIGEST, *names])
+    return None if digest is None else values
+
+
+def read_vector(client: Client, prefix: str, id: str, vector: str) -> bytes | None:
+    """One stored vector as bytes, None where there is no such item."""
+    with translated():
+        blob: bytes | None = client.hget(prefix + id, vector_field(vector))
+    return blob
+
+
+def scan(client: Client, prefix: str, batch: int = 1000) -> Iterator[list[bytes]]:
+    """The keys that start with ``prefix``, in no order, in batches; some may come twice."""
+    keys: list[bytes] = []
+    with translated():
+        for key in client.scan_iter(match=f"{prefix}*", count=batch):
+            keys.append(key)
+            if len(keys) >= batch:
+                yield keys
+                keys = []
+    if keys:
+        yield keys
+
+
+def delete_all(client: Client, prefix: str) -> int:
+    """Removes every key that starts with ``prefix`` and says how many there were."""
+    removed = 0
+    for keys in scan(client, prefix):
+        pipe = client.pipeline(transaction=False)
+        for key in keys:
+            pipe.execute_command("UNLINK", key)
+        with translated():
+            removed += sum(pipe.execute())
+    return removed

@@ -1,0 +1,323 @@
+"""Records -> items -> what is new or changed -> embedded -> written -> indexed -> checked.
+
+Every batch is written before the next is read, so whatever stops a load, what was done stays done
+and the next load goes on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender import vectors
+from recommender.catalogue import Catalogue, VectorSpec
+from recommender.convert import Converter, Prepared, vector_length
+from recommender.embedders.base import embed_all, make_embedder
+from recommender.errors import InvalidCatalogue, RecordError, SourceError
+from recommender.items import Record, Reject
+from recommender.seen import SeenIds
+from recommender.settings import Settings
+from recommender.store import catalogues, hashes, index
+from recommender.store.catalogues import Entry, Stamp
+from recommender.store.connection import Server
+
+BATCH = 1000
+"""Records that are held at once."""
+
+
+class Progress(Protocol):
+    """What a load tells about itself while it runs."""
+
+    def stage(self, name: str, done: float, total: float | None) -> None:
+        """``name`` is read, embed, write or index; ``total`` None means nobody knows it yet."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+        ...
+
+
+@dataclass(slots=True)
+class Report:
+    """What a load did. ``items`` is how many the catalogue holds now; ``seconds`` are wall time."""
+
+    catalogue: str
+    generation: int = 1
+    read: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    embedded: int = 0
+    items: int = 0
+    seconds: float = 0.0
+
+    @property
+    def written(self) -> int:
+        """How many items were written."""
+        return self.new + self.changed
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as it goes out with ``--json``."""
+        return asdict(self) | {"written": self.written}
+
+
+def sync(
+    server: Server,
+    catalogue: Catalogue,
+    records: Iterable[Record | Reject],
+    settings: Settings,
+    *,
+    progress: Progress,
+    on_reject: Callable[[Reject], None],
+) -> Report:
+    """Brings the catalogue in step with ``records``; what they do not name stays as it is.
+
+    Raises ModelMismatch where the catalogue is kept with other vectors, SourceError where not one
+    record can be used; StoreError and EmbedderError come through after the batches before them
+    were written.
+    """
+    began = time.monotonic()
+    with catalogues.locked(
+        server.client,
+        catalogue.name,
+        lambda: progress.note(f"waiting: {catalogue.name!r} is being loaded by another process"),
+    ):
+        load = _Load(server, catalogue, records, settings, progress, on_reject)
+        report = load.run()
+    report.seconds = round(time.monotonic() - began, 3)
+    return report
+
+
+class _Load:
+    """One load of one source, with the lock held."""
+
+    def __init__(
+        self,
+        server: Server,
+        catalogue: Catalogue,
+        records: Iterable[Record | Reject],
+        settings: Settings,
+        progress: Progress,
+        on_reject: Callable[[Reject], None],
+    ) -> None:
+        self._client = server.client
+        self._progress = progress
+        self._on_reject = on_reject
+        self._stream = iter(records)
+        self._seen = SeenIds()
+        self._reasons: deque[str] = deque(maxlen=3)
+        kept = catalogues.find(self._client, catalogue.name)
+        first = list(islice(self._stream, BATCH))
+        self._batches = _batches(first, self._stream)
+        self._embedders = {
+            name: make_embedder(spec.embedder, spec.dims, settings)
+            for name, spec in catalogue.vectors.items()
+            if spec.embedder != "given"
+        }
+        self._stamps = {
+            name: self._stamp(name, spec, kept, first) for name, spec in catalogue.vectors.items()
+        }
+        if kept is not None:
+            kept.check_same(catalogue, self._stamps)
+        self._is_new = kept is None
+        self._catalogue = catalogue
+        self.report = Report(catalogue.name, kept.generation if kept else 1)
+        self._prefix = hashes.prefix_of(catalogue.name, self.report.generation)
+        dims = {name: stamp.dims for name, stamp in self._stamps.items()}
+        self._converter = Converter(catalogue, dims)
+
+    def run(self) -> Report:
+        """Reads to the end, then makes sure that the index has everything."""
+        client, catalogue, report = self._client, self._catalogue, self.report
+        if self._is_new:
+            entry = Entry(catalogue, report.generation, self._stamps)
+            catalogues.keep(client, entry)
+        try:
+            for batch in self._batches:
+                self._load(batch)
+        finally:
+            if self._is_new and not report.written:
+                catalogues.forget(client, catalogue.name)
+        if not report.written and not report.unchanged:
+            reasons = "; ".join(self._reasons)
+            raise SourceError(
+                f"not one of {report.read + report.rejected} records could be loaded"
+                + (f": {reasons}" if reasons else "")
+            )
+        self._index()
+        return report
+
+    def _stamp(
+        self, name: str, spec: VectorSpec, kept: Entry | None, first: Sequence[Record | Reject]
+    ) -> Stamp:
+        if spec.column is None:
+            embedder = self._embedders[name]
+            made_from = blake2b(str(spec.template).encode(), digest_size=8).hexdigest()
+            return Stamp(embedder.name, embedder.dims, made_from)
+        dims = spec.dims or (kept.stamps[name].dims if kept and name in kept.stamps else None)
+        lengths = (
+            vector_length(record.values.get(spec.column))
+            for record in first
+            if isinstance(record, Record)
+        )
+        dims = dims or next((length for length in lengths if length), None)
+        if dims is None:
+            raise InvalidCatalogue(
+                f"the column {spec.column!r} holds no vector in the first {BATCH} records",
+                remedy="A vector is a list of numbers, in CSV written like [0.1, 0.2]",
+            )
+        return Stamp("given", dims, spec.column)
+
+    def _load(self, batch: Sequence[Record | Reject]) -> None:
+        fresh: list[tuple[Record, str, str]] = []
+        for record in batch:
+            if isinstance(record, Reject):
+                self._reject(record)
+                continue
+            self.report.read += 1
+            try:
+                id = self._converter.id_of(record.values)
+            except RecordError as error:
+                self._reject(Reject(record.place, str(error)))
+                continue
+            fresh.append((record, id, self._converter.digest_of(record.values)))
+        twice = self._seen.add([id for _, id, _ in fresh])
+        for position in twice:
+            record, id, _ = fresh[position]
+            self._reject(Reject(record.place, f"the id {id!r} came before in this source", id))
+        kept = [entry for position, entry in enumerate(fresh) if position not in twice]
+        self._write_changed(kept)
+        self._progress.stage("read", self.report.read, None)
+
+    def _write_changed(self, entries: Sequence[tuple[Record, str, str]]) -> None:
+        stored = hashes.digests(self._client, self._prefix, [id for _, id, _ in entries])
+        rows: list[_Row] = []
+        for (record, id, digest), (old_digest, old_embedded) in zip(entries, stored, strict=True):
+            if old_digest == digest.encode():
+                self.report.unchanged += 1
+                continue
+            try:
+                prepared = self._converter.prepare(id, record.values)
+            except RecordError as error:
+                self._reject(Reject(record.place, str(error), id))
+                continue
+            needs_vectors = old_embedded != prepared.embedded.encode()
+            rows.append(_Row(record.place, digest, prepared, needs_vectors, old_digest is None))
+        written = self._with_vectors([row for row in rows if row.needs_vectors])
+        written += [(row, {}) for row in rows if not row.needs_vectors]
+        self._write(written)
+
+    def _with_vectors(self, rows: list[_Row]) -> list[tuple[_Row, dict[str, bytes]]]:
+        """The rows that got all their vectors, with these as bytes; the others are rejected."""
+        done: list[tuple[_Row, dict[str, bytes]]] = [(row, {}) for row in rows]
+        for name, spec in self._catalogue.vectors.items():
+            if not done:
+                break
+            matrix, refused = self._vectors(name, [row for row, _ in done])
+            if spec.metric == "cosine":
+                matrix = vectors.normalise(matrix)
+            blobs = vectors.to_bytes(matrix, spec.type)
+            kept = []
+            for position, (row, made) in enumerate(done):
+                if position in refused:
+                    reason = f"the {name} vector {refused[position]}"
+                    self._reject(Reject(row.place, reason, row.prepared.id))
+                else:
+                    kept.append((row, {**made, hashes.vector_field(name): blobs[position]}))
+            done = kept
+        self.report.embedded += len(done) if self._embedders else 0
+        return done
+
+    def _vectors(
+        self, name: str, rows: Sequence[_Row]
+    ) -> tuple[NDArray[np.floating[Any]], dict[int, str]]:
+        """Vectors ``(n, dims)`` of the rows, and the positions of the rows that got none."""
+        spec = self._catalogue.vectors[name]
+        if name not in self._embedders:
+            matrix: NDArray[np.floating[Any]] = np.stack([row.prepared.given[name] for row in rows])
+            refused: dict[int, str] = {}
+        else:
+            embedder = self._embedders[name]
+            texts = [row.prepared.texts[name] for row in rows]
+            matrix, refused = embed_all(embedder, texts, self._embed_progress)
+        stored = matrix.astype(vectors.DTYPES[spec.type])
+        return matrix, vectors.faults(stored.astype(np.float64)) | refused
+
+    def _embed_progress(self, done: int) -> None:
+        self._progress.stage("embed", self.report.embedded + done, None)
+
+    def _write(self, rows: Sequence[tuple[_Row, Mapping[str, bytes]]]) -> None:
+        if not rows:
+            return
+        now = str(int(time.time())).encode()
+        hashes.write(
+            self._client,
+            self._prefix,
+            (
+                (
+                    row.prepared.id,
+                    {
+                        **row.prepared.fields,
+                        **blobs,
+                        hashes.DIGEST: row.digest.encode(),
+                        hashes.EMBEDDED: row.prepared.embedded.encode(),
+                        hashes.WRITTEN_AT: now,
+                    },
+                    () if row.is_new else row.prepared.missing,
+                )
+                for row, blobs in rows
+            ),
+        )
+        new = sum(row.is_new for row, _ in rows)
+        self.report.new += new
+        self.report.changed += len(rows) - new
+        self._progress.stage("write", self.report.written, None)
+
+    def _index(self) -> None:
+        """Creates the index if need be, waits until it is complete, checks it, publishes it."""
+        client, name, report = self._client, self._catalogue.name, self.report
+        target = index.index_name(name, report.generation)
+        dims = {vector: stamp.dims for vector, stamp in self._stamps.items()}
+        index.create(client, self._catalogue, report.generation, dims)
+        state = index.wait(
+            client, target, lambda now: self._progress.stage("index", now.indexed, 1.0)
+        )
+        if state.failures:
+            self._reject(
+                Reject(state.failed_key, f"Redis did not index {state.failures}: {state.failure}")
+            )
+        index.publish(client, name, report.generation)
+        report.items = state.items
+
+    def _reject(self, reject: Reject) -> None:
+        self.report.rejected += 1
+        self._reasons.append(f"{reject.place}: {reject.reason}")
+        self._on_reject(reject)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A record on its way into Redis."""
+
+    place: str
+    digest: str
+    prepared: Prepared
+    needs_vectors: bool
+    is_new: bool
+
+
+def _batches(
+    first: list[Record | Reject], rest: Iterator[Record | Reject]
+) -> Iterator[list[Record | Reject]]:
+    while first:
+        yield first
+        first = list(islice(rest, BATCH))

@@ -1,0 +1,120 @@
+"""A catalogue as the engine sees it: what follows from its entry, and how rows become hits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from recommender import vectors
+from recommender.arguments import check_names
+from recommender.fields import KINDS, FieldKind
+from recommender.items import Hit
+from recommender.store import hashes, query
+from recommender.store.catalogues import Entry
+from recommender.where import parse
+
+MAX_FILTERS = 1000
+"""How many conditions are remembered."""
+
+Where = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which of the neighbours are wanted, and what of them."""
+
+    limit: int
+    offset: int
+    where: Where
+    exclude: set[str]
+    fields: Sequence[str] | None
+    min_score: float | None
+
+
+class Filter(NamedTuple):
+    """A filter in the engine's own text, and how many items passed it when it was counted."""
+
+    text: str
+    matching: int
+    counted: float
+
+
+class View:
+    """A catalogue's entry with all that follows from it, worked out once."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.seen = -math.inf
+        self.is_whole = False
+        self.items = 0
+        self.prefix = hashes.prefix_of(entry.catalogue.name, entry.generation)
+        self.kinds: dict[str, FieldKind] = {
+            name: KINDS[spec.type] for name, spec in entry.catalogue.fields.items()
+        }
+        self._cut = len(self.prefix.encode())
+        self._names = list(entry.catalogue.fields)
+        self._unpack = {name.encode(): (name, kind.unpack) for name, kind in self.kinds.items()}
+        self._parsed: dict[tuple[Any, ...], str | None] = {}
+        self.filters: dict[str, Filter] = {}
+
+    def wanted(self, fields: Sequence[str] | None) -> list[str]:
+        """The names of the fields to return."""
+        if fields is None:
+            return self._names
+        return self.entry.catalogue.check_fields(list(check_names("fields", fields)), "fields")
+
+    def parse(self, where: Where) -> str | None:
+        """``where`` for the engine; plain conditions that were asked before are remembered."""
+        key = (where,) if isinstance(where, str) else where
+        if not isinstance(key, (list, tuple)) or not all(isinstance(part, str) for part in key):
+            return parse(where, self.entry.catalogue)
+        key = tuple(key)
+        if key not in self._parsed:
+            if len(self._parsed) >= MAX_FILTERS:
+                self._parsed.clear()
+            self._parsed[key] = parse(where, self.entry.catalogue)
+        return self._parsed[key]
+
+    def hits(self, rows: Sequence[query.Found], metric: str, page: Page) -> list[Hit]:
+        """The rows of the page as hits, by falling score, ties by id."""
+        kept = []
+        for row in rows:
+            id = row.key[self._cut :].decode()
+            score = round(vectors.score_of(row.distance, metric), 6)
+            if id not in page.exclude and (page.min_score is None or score >= page.min_score):
+                kept.append((-score, id, row.fields))
+        # The page is cut in the engine's own order, which is the same for every page of a pool;
+        # only then are ties put in order, so that no page repeats what another one had.
+        shown = sorted(kept[page.offset : page.offset + page.limit], key=itemgetter(0, 1))
+        return [Hit(id, -negative, self._fields(pairs)) for negative, id, pairs in shown]
+
+    def _fields(self, pairs: list[bytes]) -> dict[str, Any]:
+        fields = {}
+        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+            if key in self._unpack:
+                name, unpack = self._unpack[key]
+                fields[name] = unpack(value)
+        return fields
+
+
+def policy_of(filter: Filter, items: int, exact: bool) -> query.Policy:
+    """How to search an HNSW index of ``items`` under ``filter``."""
+    if exact:
+        return "each"
+    return "graph" if filter.text == "*" else query.policy_for(filter.matching, items)
+
+
+def pool_of(rows: int, policy: query.Policy | None) -> int:
+    """How many neighbours are looked for when ``rows`` are wanted: 32, 128, 512, ...
+
+    In steps, because a filtered search breaks ties differently for each number: the pages that a
+    person looks at come from one pool. Batches find 0.99 of the true neighbours with twice the
+    pool, 0.98 without.
+    """
+    pool = 64 if policy == "batches" else 32
+    while pool < rows:
+        pool *= 4
+    return pool
