@@ -105,9 +105,12 @@ class Catalogue(_Model):
         return self
 
     @classmethod
-    def from_yaml(cls, text: str, *, name: str | None = None) -> Catalogue:
-        """A catalogue from a file's text; ``name`` goes before the file's own.
+    def from_yaml(
+        cls, text: str, *, name: str | None = None, default_name: str | None = None
+    ) -> Catalogue:
+        """A catalogue from a file's text; ``name`` goes before the file's own name.
 
+        ``default_name`` is for a file that has none.
         Raises InvalidCatalogue with every problem found and where it stands.
         """
         try:
@@ -119,7 +122,8 @@ class Catalogue(_Model):
                 "the catalogue file holds no settings",
                 remedy="'recommender infer FILE' prints one to start from",
             )
-        return cls.from_dict(data | ({"name": name} if name else {}))
+        default = {"name": default_name} if default_name else {}
+        return cls.from_dict(default | data | ({"name": name} if name else {}))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Catalogue:

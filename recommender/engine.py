@@ -75,7 +75,7 @@ class Recommender:
         """The items most like ``id``, which is never among them.
 
         ``limit`` 1..1000 and ``offset`` 0.. choose the page; ``where`` are conditions that every
-        hit meets; ``exclude`` are more ids to leave out; ``fields`` are those to return (None: all);
+        hit meets; ``exclude`` are more ids to leave out; ``fields`` those to return (None: all);
         ``using`` names the vector (None: the first); ``min_score`` drops hits below it (see
         :class:`Results` for its scale); ``exact`` compares with every item.
         Raises UnknownItem, and InvalidParameter naming what is out of range.
@@ -106,7 +106,8 @@ class Recommender:
         """The items closest to ``text``, or to a ``vector`` of the catalogue's own length.
 
         Give one of the two; the other arguments are those of :meth:`similar`. Raises
-        InvalidParameter or InvalidVector for bad arguments, EmbedderError where the text cannot be embedded.
+        InvalidParameter or InvalidVector for bad arguments, EmbedderError where the text cannot
+        be embedded.
         """
         began = time.perf_counter()
         view = self._fresh()

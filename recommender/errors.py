@@ -152,4 +152,4 @@ def suggest(name: str, known: Iterable[str], what: str) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"Did you mean {close[0]!r}?"
-    return f"The {what} are: {', '.join(known)}" if known else f"There are no {what}"
+    return f"The {what} are: {', '.join(known)}" if known else f"There are no {what} yet"

@@ -96,7 +96,7 @@ def get(client: Client, name: str) -> Entry:
     if entry is None:
         raise UnknownCatalogue(
             f"there is no catalogue {name!r}",
-            remedy=suggest(name, names(client), "catalogues") + ". Load one: recommender load FILE",
+            remedy=suggest(name, names(client), "catalogues"),
         )
     return entry
 

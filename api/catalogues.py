@@ -1,0 +1,54 @@
+"""The catalogues that a serving process has open: one connection, one engine a catalogue."""
+
+from __future__ import annotations
+
+import threading
+from typing import cast
+
+from flask import current_app
+
+from recommender import Recommender, Settings
+from recommender.errors import UnknownCatalogue
+from recommender.store import catalogues
+from recommender.store.connection import Server, connect
+
+
+class OpenCatalogues:
+    """Opens Redis and catalogues when they are first asked for; shared by all threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._server: Server | None = None
+        self._open: dict[str, Recommender] = {}
+
+    @property
+    def server(self) -> Server:
+        """The connected Redis. Raises StoreError while it is away; the next call tries again."""
+        with self._lock:
+            if self._server is None:
+                self._server = connect(self._settings)
+            return self._server
+
+    def names(self) -> list[str]:
+        """All catalogues, sorted."""
+        return catalogues.names(self.server.client)
+
+    def get(self, name: str) -> Recommender:
+        """The engine of the catalogue ``name``. Raises UnknownCatalogue."""
+        found = self._open.get(name)
+        if found is None:
+            found = Recommender(name, settings=self._settings, server=self.server)
+            self._open[name] = found
+        return found
+
+    def forget(self, error: UnknownCatalogue) -> None:
+        """Closes what is no longer there, after a request that came upon it."""
+        gone = [name for name in self._open if repr(name) in error.message]
+        for name in gone:
+            self._open.pop(name, None)
+
+
+def opened() -> OpenCatalogues:
+    """The catalogues of the application that handles this request."""
+    return cast(OpenCatalogues, current_app.extensions["recommender"])

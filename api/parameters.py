@@ -1,0 +1,77 @@
+"""Query parameters -> the engine's arguments; every fault has the parameter's own code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from flask import request
+
+from recommender.errors import InvalidParameter, suggest
+
+PAGE = ("limit", "offset", "where", "exclude", "fields", "using", "min_score", "exact")
+"""The parameters that every listing takes."""
+
+
+def check_known(names: Collection[str]) -> None:
+    """Raises InvalidParameter for a parameter that this call does not take: a misspelt filter
+    must not pass for no filter."""  # noqa: D205, D209 (one sentence)
+    for name in request.args:
+        if name not in names:
+            raise InvalidParameter(
+                "parameter",
+                f"there is no parameter {name!r} here",
+                remedy=suggest(name, names, "parameters"),
+            )
+
+
+def required(name: str) -> str:
+    """The parameter's text. Raises InvalidParameter where it is not given."""
+    value = request.args.get(name)
+    if value is None:
+        raise InvalidParameter(name, f"the parameter {name!r} is missing", remedy=f"Add {name}=...")
+    return value
+
+
+def page() -> dict[str, Any]:
+    """The listing parameters that were given, for the engine to check further."""
+    arguments: dict[str, Any] = {"where": request.args.getlist("where")}
+    arguments["exclude"] = request.args.getlist("exclude")
+    convert: dict[str, Callable[[str], Any]] = {
+        "limit": int,
+        "offset": int,
+        "min_score": float,
+        "exact": _boolean,
+        "using": str,
+    }
+    for name, make in convert.items():
+        text = request.args.get(name)
+        if text is not None:
+            arguments[name] = _converted(name, text, make)
+    fields = names("fields")
+    return arguments if fields is None else arguments | {"fields": fields}
+
+
+def names(parameter: str) -> list[str] | None:
+    """A list written ``a,b`` or given several times; None where it is not given at all."""
+    given = request.args.getlist(parameter)
+    if not given:
+        return None
+    return [name.strip() for part in given for name in part.split(",") if name.strip()]
+
+
+def _converted(name: str, text: str, make: Callable[[str], Any]) -> Any:
+    try:
+        return make(text)
+    except ValueError as error:
+        kinds = {int: "a whole number", float: "a number", _boolean: "true or false"}
+        raise InvalidParameter(
+            name, f"{name} is {text[:60]!r}", remedy=f"It is {kinds[make]}"
+        ) from error
+
+
+def _boolean(text: str) -> bool:
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in known:
+        raise ValueError(text)
+    return known[text.lower()]

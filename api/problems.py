@@ -1,0 +1,79 @@
+"""Errors as ``application/problem+json`` (RFC 9457), never a stack trace."""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from api.catalogues import opened
+from recommender import errors
+from recommender.errors import RecommenderError
+
+logger = logging.getLogger(__name__)
+
+STATUS: list[tuple[type[RecommenderError], int]] = [
+    (errors.InvalidParameter, 400),
+    (errors.UnknownCatalogue, 404),
+    (errors.UnknownItem, 404),
+    (errors.ModelMismatch, 409),
+    (errors.IndexNotReady, 503),
+    (errors.EmbedderError, 502),
+    (errors.StoreError, 503),
+    (errors.MissingExtra, 501),
+    (errors.InvalidCatalogue, 400),
+]
+"""The first class that fits decides; anything else is a 500."""
+
+RETRY_SECONDS = 2
+
+
+def register(app: Flask) -> None:
+    """Makes every error of ``app`` a problem document."""
+    app.register_error_handler(RecommenderError, _ours)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _ours(error: RecommenderError) -> Response:
+    if isinstance(error, errors.UnknownCatalogue):
+        opened().forget(error)
+    status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
+    response = _problem(
+        status, error.code, error.message, parameter=error.parameter, remedy=error.remedy
+    )
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def _http(error: HTTPException) -> Response:
+    # The error's own response keeps headers such as Allow; only its body is ours.
+    response = Response(headers=[*error.get_response().headers])
+    status = error.code or 500
+    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    problem = _problem(status, code, error.description or "")
+    response.status_code, response.mimetype = status, "application/problem+json"
+    response.set_data(problem.get_data())
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    logger.error("unexpected error", exc_info=error)
+    return _problem(500, "internal_error", "something went wrong here; it has been logged")
+
+
+def _problem(status: int, code: str, detail: str, **more: Any) -> Response:
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    } | {name: value for name, value in more.items() if value}
+    text = json.dumps(body, ensure_ascii=False)
+    return Response(text, status=status, mimetype="application/problem+json")

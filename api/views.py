@@ -1,0 +1,124 @@
+"""The routes: parse, ask the engine, shape the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from api.catalogues import opened
+from api.parameters import PAGE, check_known, names, page, required
+from recommender import Facet, Recommender
+from recommender.arguments import check_text
+from recommender.errors import IndexNotReady, RecommenderError
+
+v1 = Blueprint("v1", __name__, url_prefix="/v1")
+health = Blueprint("health", __name__)
+
+
+@v1.get("/catalogues")
+def list_catalogues() -> Response:
+    """The names of all catalogues."""
+    check_known(())
+    return jsonify({"catalogues": opened().names()})
+
+
+@v1.get("/<catalogue>")
+def describe(catalogue: str) -> Response:
+    """One catalogue: fields, vectors, counts, and whether its index is complete."""
+    check_known(())
+    return jsonify(_described(opened().get(catalogue)))
+
+
+@v1.get("/<catalogue>/items")
+def get_item(catalogue: str) -> Response:
+    """One item by its id."""
+    check_known(("id", "fields"))
+    item = opened().get(catalogue).item(required("id"), fields=names("fields"))
+    return jsonify({"id": item.id, "fields": item.fields})
+
+
+@v1.get("/<catalogue>/similar")
+def similar(catalogue: str) -> Response:
+    """The items most like the one with this id."""
+    check_known(("id", *PAGE))
+    return jsonify(opened().get(catalogue).similar(required("id"), **page()).to_dict())
+
+
+@v1.get("/<catalogue>/search")
+def search(catalogue: str) -> Response:
+    """The items closest to some words."""
+    check_known(("q", *PAGE))
+    text = check_text("q", required("q"))
+    return jsonify(opened().get(catalogue).search(text, **page()).to_dict())
+
+
+@v1.get("/<catalogue>/facets")
+def facets(catalogue: str) -> Response:
+    """Values and counts of tags, ranges of numbers, under some conditions."""
+    check_known(("fields", "where"))
+    engine = opened().get(catalogue)
+    where = request.args.getlist("where")
+    found = engine.facets(names("fields"), where=where)
+    answer = {facet.field: _shaped(facet) for facet in found}
+    return jsonify({"catalogue": catalogue, "items": engine.count(where), "facets": answer})
+
+
+@health.get("/healthz")
+def alive() -> Response:
+    """Whether this process answers."""
+    return jsonify({"status": "ok"})
+
+
+@health.get("/readyz")
+def ready() -> Response:
+    """Whether Redis answers and every catalogue's index is complete; 503 while not."""
+    waiting = {}
+    try:
+        for name in opened().names():
+            state = _indexed(opened().get(name))
+            if state < 1.0:
+                waiting[name] = round(state, 4)
+    except RecommenderError as error:
+        response = jsonify({"status": "not ready", "detail": error.message})
+        response.status_code = 503
+        return response
+    response = jsonify({"status": "not ready" if waiting else "ready", "indexing": waiting})
+    response.status_code = 503 if waiting else 200
+    return response
+
+
+def _indexed(engine: Recommender) -> float:
+    try:
+        return engine.state().indexed
+    except IndexNotReady:
+        return 0.0
+
+
+def _described(engine: Recommender) -> dict[str, Any]:
+    entry, state = engine.entry, engine.state()
+    return {
+        "name": engine.name,
+        "items": state.items,
+        "generation": entry.generation,
+        "id": entry.catalogue.id,
+        "fields": {name: field.type for name, field in entry.catalogue.fields.items()},
+        "vectors": {
+            name: {
+                "embedder": entry.stamps[name].embedder,
+                "dims": entry.stamps[name].dims,
+                "index": vector.index,
+                "metric": vector.metric,
+                "type": vector.type,
+            }
+            for name, vector in entry.catalogue.vectors.items()
+        },
+        "index": {"ready": state.is_ready, "indexed": state.indexed, "failures": state.failures},
+    }
+
+
+def _shaped(facet: Facet) -> dict[str, Any]:
+    if facet.type == "number":
+        return {"type": facet.type, "count": facet.count, "min": facet.min, "max": facet.max}
+    values = [{"value": value, "count": count} for value, count in facet.values.items()]
+    return {"type": facet.type, "values": values}

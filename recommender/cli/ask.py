@@ -1,0 +1,89 @@
+"""``similar`` and ``search``: asking a catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from recommender.cli.output import json_option, print_json, print_results, shown_fields
+from recommender.engine import Recommender
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+OPTIONS = (
+    click.option("--limit", "-n", type=int, default=10, show_default=True, help="How many."),
+    click.option("--offset", type=int, default=0, help="How many to skip first."),
+    click.option(
+        "--where",
+        "-w",
+        multiple=True,
+        metavar="CONDITION",
+        help="Like year>=1990; may be repeated.",
+    ),
+    click.option("--exclude", multiple=True, metavar="ID", help="An id to leave out; repeatable."),
+    click.option("--fields", metavar="A,B", help="The fields to show. [default: some; --json all]"),
+    click.option("--using", metavar="VECTOR", help="Which vector. [default: the first]"),
+    click.option("--min-score", type=float, help="Drop what scores lower."),
+    click.option("--exact", is_flag=True, help="Compare with every item."),
+    json_option,
+)
+
+
+def listing_options(command: Command) -> Command:
+    """The options that every listing command takes."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("name")
+@click.argument("id")
+@listing_options
+def similar(name: str, id: str, as_json: bool, fields: str | None, **arguments: Any) -> None:
+    r"""The items of catalogue NAME that are most like the item ID.
+
+    \b
+    recommender similar movies toy-story
+    recommender similar movies toy-story --where "year>=2000" --where "genres=Comedy|Family"
+    recommender similar movies toy-story --limit 3 --fields title,year --json
+    """
+    engine = Recommender(name)
+    columns = _columns(engine, fields)
+    wanted = None if as_json and fields is None else columns
+    results = engine.similar(id, fields=wanted, **arguments)
+    if as_json:
+        print_json(results.to_dict())
+        return
+    seed = engine.item(id, fields=columns[:1]).fields
+    title = next((str(value) for value in seed.values()), id)
+    print_results(f"More like {title}", results, columns)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("text")
+@listing_options
+def search(name: str, text: str, as_json: bool, fields: str | None, **arguments: Any) -> None:
+    r"""The items of catalogue NAME that are closest in meaning to TEXT.
+
+    \b
+    recommender search movies "robots that feel"
+    recommender search movies "a heist goes wrong" --where "year=1990..2010"
+    """
+    engine = Recommender(name)
+    columns = _columns(engine, fields)
+    wanted = None if as_json and fields is None else columns
+    results = engine.search(text, fields=wanted, **arguments)
+    if as_json:
+        print_json(results.to_dict())
+    else:
+        print_results(f"Closest to “{text}”", results, columns)
+
+
+def _columns(engine: Recommender, fields: str | None) -> list[str]:
+    if fields is None:
+        return shown_fields(engine.entry.catalogue)
+    return [name.strip() for name in fields.split(",") if name.strip()]

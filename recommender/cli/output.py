@@ -1,0 +1,90 @@
+"""What people read on a terminal, and what programs read with ``--json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from recommender.catalogue import Catalogue
+from recommender.items import Results
+
+CELL = 48
+"""Longest text of a cell, in characters."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout, and nothing else there."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table as wide as the terminal; numbers to the right."""
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for number, column in enumerate(columns):
+        is_number = all(isinstance(row[number], (int, float)) for row in rows)
+        justify: Any = "right" if is_number else "left"
+        table.add_column(column, justify=justify, overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(_shown(cell)) for cell in row))
+    Console(soft_wrap=False).print(table)
+
+
+def print_results(title: str, results: Results, columns: Sequence[str]) -> None:
+    """The hits, one a row, and a line that says what they are."""
+    rows = [
+        [f"{hit.score:.3f}", hit.id, *(hit.fields.get(name, "") for name in columns)]
+        for hit in results.items
+    ]
+    if rows:
+        print_table(title, ["score", "id", *columns], rows)
+    click.echo(
+        f"{results.returned} of {results.requested} asked for, in {results.took_ms:.1f} ms"
+        f" ({results.embedder}, {'exact' if results.exact else 'approximate'})"
+        + ("" if results.complete else ": there are no more, or the index is still filling")
+    )
+
+
+def shown_fields(catalogue: Catalogue) -> list[str]:
+    """The fields worth a column when nobody has said which: a title, then what is short."""
+    kinds = {name: field.type for name, field in catalogue.fields.items()}
+    texts = [name for name, kind in kinds.items() if kind == "text"][:1]
+    tags = [name for name, kind in kinds.items() if kind == "tag"][:2]
+    numbers = [name for name, kind in kinds.items() if kind == "number"][:1]
+    return texts + numbers + tags
+
+
+def print_mapping(values: Mapping[str, Any]) -> None:
+    """Names and values, one a line, aligned."""
+    width = max(map(len, values), default=0)
+    for name, value in values.items():
+        click.echo(f"{name:<{width}}  {_text(value)}")
+
+
+def _shown(value: Any) -> str:
+    text = _text(value)
+    return text if len(text) <= CELL else f"{text[: CELL - 1]}…"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        value = ", ".join(map(str, value))
+    elif isinstance(value, bool):
+        value = "yes" if value else "no"
+    # Control characters of a source must not reach the terminal.
+    return "".join(letter if letter.isprintable() else " " for letter in str(value))

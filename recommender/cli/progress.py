@@ -1,0 +1,98 @@
+"""How a load shows itself: bars on a terminal, plain lines elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from rich.progress import TimeElapsedColumn as Elapsed
+
+STAGES = {"read": "Reading", "embed": "Embedding", "write": "Writing", "index": "Indexing"}
+LINE_SECONDS = 5.0
+"""How often a plain line is written while a stage goes on."""
+
+
+class LoadProgress(Protocol):
+    """What a load reports to: the sync's own stages, and how far the source is read (0..1)."""
+
+    def stage(self, name: str, done: float, total: float | None) -> None: ...  # noqa: D102
+    def note(self, text: str) -> None: ...  # noqa: D102
+    def source(self, part: float) -> None: ...  # noqa: D102
+
+
+class Bars:
+    """One bar a stage, always in the same order; a stage that never begins has none."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {
+            name: progress.add_task(label, total=None, visible=False, count="")
+            for name, label in STAGES.items()
+        }
+        self._part = 0.0
+
+    def stage(self, name: str, done: float, total: float | None) -> None:
+        """Moves the bar of a stage; while nobody knows its end, the source's progress tells."""
+        if name == "index":  # all is read, so what was done is all there was to do
+            for task in self._progress.tasks[:-1]:
+                self._progress.update(task.id, total=task.completed)
+        known = total or (done / self._part if self._part else None)
+        count = "" if total == 1.0 else f"{done:,.0f}"
+        self._progress.update(
+            self._tasks[name], completed=done, total=known, count=count, visible=True
+        )
+
+    def source(self, part: float) -> None:
+        """How much of the source has been read."""
+        self._part = part
+
+    def note(self, text: str) -> None:
+        """A line above the bars."""
+        self._progress.console.print(text, markup=False, highlight=False)
+
+
+class Lines:
+    """A plain line for each stage, and one every few seconds while it lasts."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._text = ""
+        self._said = time.monotonic()
+
+    def stage(self, name: str, done: float, total: float | None) -> None:
+        """Says a line when enough time has passed."""
+        share = f"{done:.0%}" if total == 1.0 else f"{done:,.0f}"
+        self._text = f"{STAGES[name]}: {share}"
+        if time.monotonic() - self._said >= LINE_SECONDS or (total == 1.0 and done >= 1.0):
+            self.note(self._text)
+            self._said = time.monotonic()
+
+    def source(self, part: float) -> None:
+        """Plain lines tell counts, not shares."""
+
+    def note(self, text: str) -> None:
+        """A line on stderr."""
+        click.echo(text, err=True)
+
+
+@contextmanager
+def shown() -> Iterator[LoadProgress]:
+    """Bars where stderr is a terminal, lines where it is not."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[count]}"),
+        Elapsed(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield Bars(progress)

@@ -1,0 +1,89 @@
+"""``serve``: the HTTP API under a production server."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+import click
+from gunicorn.app.base import BaseApplication
+
+from api import create_app
+from recommender.errors import InvalidParameter
+from recommender.settings import Settings
+from recommender.store.connection import connect
+
+THREADS = 8
+MAX_WORKERS = 4
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."
+)
+def serve(host: str, port: int) -> None:
+    r"""Serve the API over HTTP until Ctrl-C. It is read-only.
+
+    \b
+    recommender serve
+    curl "http://127.0.0.1:8000/v1/movies/similar?id=toy-story&limit=3"
+    """
+    settings = Settings.from_env()
+    server = connect(settings)
+    server.client.close()  # each worker opens its own
+    listener = _listen(host, port)
+    port = listener.getsockname()[1]
+    name = f"[{host}]" if ":" in host else host
+    click.echo(f"Serving on http://{name}:{port} (Ctrl-C stops)", err=True)
+    _Application(settings, listener).run()
+
+
+class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn around the API, on a socket that is open already."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Settings for a small machine; the log holds warnings and errors only."""
+        choices: dict[str, Any] = {
+            "bind": f"fd://{self._listener.fileno()}",
+            "workers": min(MAX_WORKERS, os.cpu_count() or 1),
+            "threads": THREADS,
+            "worker_class": "gthread",
+            "timeout": 60,
+            "graceful_timeout": 10,
+            "keepalive": 30,
+            "limit_request_line": 8190,
+            "loglevel": "warning",
+            "control_socket_disable": True,
+        }
+        for name, value in choices.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The application, made in each worker."""
+        return create_app(self._settings)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise InvalidParameter(
+            "port",
+            f"{host}:{port} cannot be listened on: {error.strerror}",
+            remedy="Choose another: --port 8001",
+        ) from error
+    listener.listen(2048)
+    return listener
