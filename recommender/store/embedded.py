@@ -37,8 +37,9 @@ MODULE_DIRECTORIES = (
     "/opt/homebrew/lib/redis/modules",
 )
 INSTALL = (
-    "pip install 'recommender[embedded]' (Linux x86-64 and macOS), or run Redis 8 in a container,"
-    " docker run -d -p 127.0.0.1:6379:6379 redis:8, and set REDIS_URL=redis://127.0.0.1:6379"
+    "pip install 'recommender[embedded]' (Linux x86-64; Apple silicon with Python 3.11), or start"
+    " Redis 8, docker run -d -p 127.0.0.1:6379:6379 redis:8, and set"
+    " REDIS_URL=redis://127.0.0.1:6379"
 )
 
 
