@@ -21,6 +21,7 @@ SAMPLE = 2000
 """How many records are looked at."""
 
 ID_NAMES = ("id", "_id", "uuid", "guid", "sku", "key", "slug", "url", "link", "permalink", "path")
+SURE_ID_NAMES = ID_NAMES[:5]
 TITLE_NAMES = ("title", "name", "headline", "label", "subject", "product")
 PLACE_NAMES = ("geo", "location", "place", "position", "coordinates", "lonlat", "point")
 SEPARATORS = ("|", ";", ",")
@@ -112,11 +113,15 @@ def _id_column(columns: list[Column], rows: int, wanted: str | None) -> str:
             return ID_NAMES.index(name)
         return len(ID_NAMES) if name.endswith(("_id", " id", "-id")) else len(ID_NAMES) + 1
 
-    # A duplicate or a blank among many is a bad record, not a reason to distrust the column.
+    def distinct_enough(column: Column) -> bool:
+        # A duplicate or a blank is a bad record, not a reason to distrust a column called id.
+        share = 0.5 if column.name.lower() in SURE_ID_NAMES else 0.98
+        return column.distinct >= max(1, share * rows)
+
     unique = [
         column
         for column in columns
-        if column.distinct >= max(1, 0.98 * rows)
+        if distinct_enough(column)
         and not any(isinstance(value, (list, dict, float)) for value in column.values[:50])
         and _mean(len(text) for text in column.texts) <= 200
     ]

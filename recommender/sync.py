@@ -28,6 +28,7 @@ from recommender.settings import Settings
 from recommender.store import catalogues, hashes, index
 from recommender.store.catalogues import Entry, Stamp
 from recommender.store.connection import Server
+from recommender.store.index import IndexState
 
 BATCH = 1000
 """Records that are held at once."""
@@ -288,15 +289,17 @@ class _Load:
         target = index.index_name(name, report.generation)
         dims = {vector: stamp.dims for vector, stamp in self._stamps.items()}
         index.create(client, self._catalogue, report.generation, dims)
-        state = index.wait(
-            client, target, lambda now: self._progress.stage("index", now.indexed, 1.0)
-        )
+        state = index.wait(client, target, self._index_progress)
         if state.failures:
             self._reject(
                 Reject(state.failed_key, f"Redis did not index {state.failures}: {state.failure}")
             )
         index.publish(client, name, report.generation)
         report.items = state.items
+
+    def _index_progress(self, state: IndexState) -> None:
+        if self.report.written:
+            self._progress.stage("index", state.indexed, 1.0)
 
     def _reject(self, reject: Reject) -> None:
         self.report.rejected += 1

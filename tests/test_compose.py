@@ -149,9 +149,11 @@ def server(status: int) -> Iterator[int]:
     with HTTPServer(("127.0.0.1", 0), Handler) as httpd:
         thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
         thread.start()
-        yield httpd.server_port
-        httpd.shutdown()
-        thread.join()
+        try:
+            yield httpd.server_port
+        finally:
+            httpd.shutdown()
+            thread.join()
 
 
 def is_healthy(compose: Mapping[str, Any], port: int) -> bool:

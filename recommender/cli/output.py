@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,8 +16,12 @@ from rich.text import Text
 from recommender.catalogue import Catalogue
 from recommender.items import Results
 
-CELL = 48
-"""Longest text of a cell, in characters."""
+CELL = 40
+SHORT = 8
+"""Longest text of a cell, and the width up to which a column never gives way, in characters."""
+
+GAP = 3
+"""Columns between two columns."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -36,13 +41,29 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
+    shown = [[_shown(cell) for cell in row] for row in rows]
+    console = Console()
+    widths = _widths([list(columns), *shown], console.width)
     for number, column in enumerate(columns):
         is_number = all(isinstance(row[number], (int, float)) for row in rows)
-        justify: Any = "right" if is_number else "left"
-        table.add_column(column, justify=justify, overflow="ellipsis", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(_shown(cell)) for cell in row))
-    Console(soft_wrap=False).print(table)
+        table.add_column(
+            column,
+            justify="right" if is_number else "left",
+            overflow="ellipsis",
+            no_wrap=True,
+            width=widths[number],
+        )
+    for row in shown:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _widths(rows: Sequence[Sequence[str]], terminal: int) -> list[int]:
+    """The width of each column: what it needs, but the widest give way on a narrow terminal."""
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    while sum(widths) + GAP * len(widths) > terminal and max(widths) > SHORT:
+        widths[widths.index(max(widths))] -= 1
+    return widths
 
 
 def print_results(title: str, results: Results, columns: Sequence[str]) -> None:
@@ -82,7 +103,9 @@ def _shown(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, float):
+        value = f"{value:.3f}".rstrip("0").rstrip(".")
+    elif isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
     elif isinstance(value, bool):
         value = "yes" if value else "no"

@@ -58,19 +58,22 @@ class Bars:
 
 
 class Lines:
-    """A plain line for each stage, and one every few seconds while it lasts."""
+    """A plain line every few seconds, and one for each stage when all is read."""
 
     def __init__(self) -> None:
-        self._stage = ""
-        self._text = ""
+        self._last: dict[str, str] = {}
         self._said = time.monotonic()
 
     def stage(self, name: str, done: float, total: float | None) -> None:
         """Says a line when enough time has passed."""
-        share = f"{done:.0%}" if total == 1.0 else f"{done:,.0f}"
-        self._text = f"{STAGES[name]}: {share}"
-        if time.monotonic() - self._said >= LINE_SECONDS or (total == 1.0 and done >= 1.0):
-            self.note(self._text)
+        if name == "index":
+            for text in (self._last[stage] for stage in STAGES if stage in self._last):
+                self.note(text)
+            self._last.clear()
+        else:
+            self._last[name] = f"{STAGES[name]}: {done:,.0f}"
+        if time.monotonic() - self._said >= LINE_SECONDS or (name == "index" and done >= 1.0):
+            self.note(self._last.get(name) or f"{STAGES[name]}: {done:.0%}")
             self._said = time.monotonic()
 
     def source(self, part: float) -> None:

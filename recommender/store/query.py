@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import redis
 
 from recommender.errors import IndexNotReady, StoreError
-from recommender.fields import TAG_SEPARATOR
+from recommender.fields import KINDS, TAG_SEPARATOR
 from recommender.store.connection import Client, translated
 from recommender.store.hashes import WRITTEN_AT, vector_field
 
@@ -135,9 +135,10 @@ def number_range(client: Client, index: str, filter: str, field: str) -> tuple[i
         "REDUCE", "MIN", 1, f"@{field}", "AS", "low", "REDUCE", "MAX", 1, f"@{field}", "AS", "high",
     )  # fmt: skip
     if not rows:
-        return 0, 0.0, 0.0
+        return 0, 0, 0
     named = dict(zip(rows[0][::2], rows[0][1::2], strict=True))
-    return int(named[b"n"]), float(named[b"low"]), float(named[b"high"])
+    unpack = KINDS["number"].unpack
+    return int(named[b"n"]), unpack(named[b"low"]), unpack(named[b"high"])
 
 
 def _aggregate(client: Client, index: str, filter: str, *steps: str | int) -> list[list[bytes]]:

@@ -1,0 +1,183 @@
+"""Every code block of the README and of docs/ is run, and prints what the page says it prints.
+
+In a console block a line of dots stands for any lines; figures that change from run to run (times)
+are compared as such.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from recommender import Catalogue
+from recommender.store import embedded
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CHANGING = re.compile(r"(in |took_ms\":)[\d.]+( m?s)?")
+PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+LINKS = re.compile(r"\]\(([^)#]+)")
+
+
+class Shell:
+    """A person's terminal: a fresh home, the project's folder, one server at a time."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = str(free.getsockname()[1])
+        self.server: subprocess.Popen[str] | None = None
+        scripts = Path(sys.executable).parent
+        kept = {name: os.environ[name] for name in ("LANG", "CI") if name in os.environ}
+        self.env = kept | {
+            "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(home),
+            "RECOMMENDER_HOME": str(home),
+            "COLUMNS": "100",
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def run(self, command: str) -> str:
+        """What the command prints, stdout and stderr as they come."""
+        command = command.replace("8000", self.port)
+        if command.startswith("curl -s "):
+            return _fetch(shlex.split(command)[2])
+        if command == "make run":
+            venv = Path(sys.executable).parent.parent
+            # The environment is installed already: what is tested here is what comes after.
+            return self.serve(f"make run PORT={self.port} VENV={venv} -o {venv}/installed")
+        if command.startswith("recommender serve"):
+            return self.serve(command)
+        done = subprocess.run(
+            command, shell=True, cwd=self.folder, env=self.env, text=True, timeout=120,
+            stdout=subprocess.PIPE, stderr=None if ">" in command else subprocess.STDOUT,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def serve(self, command: str) -> str:
+        """Starts what goes on until Ctrl-C, and returns what it printed until it serves."""
+        self.stop()
+        self.server = subprocess.Popen(
+            command, shell=True, cwd=self.folder, env=self.env, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        assert self.server.stdout is not None
+        lines = []
+        for line in self.server.stdout:
+            lines.append(line)
+            if line.startswith("Serving on"):
+                break
+        else:
+            pytest.fail(f"{command} ended: {''.join(lines)}")
+        _wait_for(f"http://127.0.0.1:{self.port}/healthz")
+        return "".join(lines)
+
+    def stop(self) -> None:
+        """Ctrl-C for the server."""
+        if self.server is not None:
+            os.killpg(self.server.pid, signal.SIGINT)
+            self.server.communicate(timeout=30)
+            self.server = None
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    home = Path(tempfile.mkdtemp(prefix="doc-"))
+    for path in ROOT.iterdir():
+        if not path.name.startswith("."):
+            (tmp_path / path.name).symlink_to(path)
+    terminal = Shell(tmp_path, home)
+    yield terminal
+    terminal.stop()
+    embedded.stop(home)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_does_what_the_page_says(page: str, shell: Shell) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = BLOCK.findall(text)
+    assert text.count("```") == 2 * len(blocks), "a block has no language"
+    if "$ make run" not in text and "$ " in text:
+        shell.run("recommender load samples/movies.csv")
+        shell.serve(f"recommender serve --port {shell.port}")
+    for language, body in blocks:
+        if language == "console":
+            for command, expected in _commands(body):
+                _compare(command, shell.run(command), expected.replace("8000", shell.port))
+        elif language == "python":
+            shell.run(f"{shlex.quote(sys.executable)} -W error -c {shlex.quote(body)}")
+        elif language == "yaml":
+            catalogue = Catalogue.from_yaml(body)
+            assert Catalogue.from_yaml(catalogue.to_yaml()) == catalogue
+        else:
+            pytest.fail(f"{page} has a block in {language}, which nobody runs")
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    for target in LINKS.findall((ROOT / page).read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def _commands(body: str) -> Iterator[tuple[str, str]]:
+    for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
+        command, _, expected = part.partition("\n")
+        yield command, expected
+
+
+def _compare(command: str, printed: str, expected: str) -> None:
+    pattern = ""
+    for line in expected.splitlines():
+        words = line.split()
+        if words and words[-1] == "...":
+            pattern += r"\s*" + _as_pattern(words[:-1]) + r"[\s\S]*?"
+        elif words:
+            pattern += r"\s*" + _as_pattern(words) + r"\s*?(?:\n|$)"
+    assert re.fullmatch(pattern + r"\s*", _steady(printed)), (
+        f"$ {command}\nprinted\n{printed}\nbut the page says\n{expected}"
+    )
+
+
+def _as_pattern(words: list[str]) -> str:
+    return r"[ \t]+".join(re.escape(word) for word in _steady(" ".join(words)).split())
+
+
+def _steady(text: str) -> str:
+    text = re.sub(r"(\"score\":0\.\d{3})\d*", r"\1", text)  # another processor, another last digit
+    return re.sub("─+", "─", CHANGING.sub(r"\1#", text))
+
+
+def _fetch(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(200):
+        try:
+            _fetch(url)
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail(f"nothing answers at {url}")

@@ -1,0 +1,109 @@
+"""Settings: the environment, read once, and nowhere else."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+
+from recommender import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+READERS = {"environ", "environb", "getenv", "getenvb"}
+ALL = {
+    "RECOMMENDER_HOME": "/data/home",
+    "REDIS_URL": "redis://me:hidden1@db:6379/2",
+    "OPENAI_API_KEY": "hidden2",
+    "OPENAI_BASE_URL": "https://models.example.org/v1",
+    "AZURE_OPENAI_ENDPOINT": "https://mine.example.org",
+    "AZURE_OPENAI_API_KEY": "hidden3",
+    "OPENAI_API_VERSION": "2024-10-21",
+}
+
+
+def test_every_variable_has_its_place() -> None:
+    settings = Settings.from_env(ALL)
+    assert settings == Settings(
+        home=Path("/data/home"),
+        redis_url="redis://me:hidden1@db:6379/2",
+        openai_api_key="hidden2",
+        openai_base_url="https://models.example.org/v1",
+        azure_endpoint="https://mine.example.org",
+        azure_api_key="hidden3",
+        azure_api_version="2024-10-21",
+    )
+
+
+@pytest.mark.parametrize("value", [None, "", "  \n"])
+def test_what_is_empty_counts_as_unset(value: str | None) -> None:
+    env = {} if value is None else dict.fromkeys(ALL, value)
+    settings = Settings.from_env(env)
+    assert settings.home.is_absolute()
+    assert settings.home.name == "recommender"
+    assert {getattr(settings, f.name) for f in fields(settings) if f.name != "home"} == {None}
+
+
+def test_spaces_around_a_value_are_cut_off() -> None:
+    assert Settings.from_env({"REDIS_URL": " redis://db \n"}).redis_url == "redis://db"
+
+
+@pytest.mark.parametrize(
+    ("home", "path"),
+    [
+        ("~/here", Path.home() / "here"),
+        ("/a/../b", Path("/b")),
+        ("here", Path.cwd() / "here"),
+        pytest.param(
+            "~nobody-of-this-name/x",
+            Path.cwd() / "~nobody-of-this-name/x",
+            marks=pytest.mark.xfail(strict=True, raises=RuntimeError, reason="a raw RuntimeError"),
+        ),
+    ],
+)
+def test_the_home_is_made_absolute(home: str, path: Path) -> None:
+    assert Settings.from_env({"RECOMMENDER_HOME": home}).home == path
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(Settings.from_env(ALL))
+    assert "hidden" not in shown
+    assert "models.example.org" in shown
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings.from_env({}).redis_url = "redis://other"  # type: ignore[misc]
+
+
+def test_the_processes_own_environment_is_the_default() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from recommender import Settings; print(Settings.from_env().redis_url)"],
+        env={**os.environ, "REDIS_URL": "redis://from-the-environment", "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "redis://from-the-environment"
+
+
+def readings(path: Path) -> Iterator[str]:
+    """The lines of a file that name one of READERS, as an attribute or by importing it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        named = (
+            isinstance(node, ast.Attribute) and node.attr in READERS
+            or isinstance(node, ast.ImportFrom) and any(a.name in READERS for a in node.names)
+        )  # fmt: skip
+        if named:
+            yield f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_the_environment_is_read_in_settings_only() -> None:
+    files = [path for top in ("recommender", "loaders", "api") for path in (ROOT / top).rglob("*.py")]
+    assert len(files) > 20
+    found = [line for path in files for line in readings(path)]
+    assert found, "the test itself finds nothing"
+    assert {line.partition(":")[0] for line in found} == {"recommender/settings.py"}, found
