@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -169,9 +168,8 @@ class Catalogue(_Model):
                 raise UnknownField(parameter, name, self.fields)
         return list(names)
 
-    @cached_property
     def fields_digest(self) -> bytes:
-        """Changes when the same record would be stored differently."""
+        """16 bytes that change when the same record would be stored differently."""
         settings = repr((self.id, sorted(self.fields.items()), sorted(self.vectors.items())))
         return blake2b(settings.encode(), digest_size=16).digest()
 

@@ -42,6 +42,7 @@ class Converter:
     def __init__(self, catalogue: Catalogue, dims: Mapping[str, int]) -> None:
         self._catalogue = catalogue
         self._dims = dims
+        self._key = catalogue.fields_digest()
         self._fields = [
             (name, spec.column or name, spec.separator, KINDS[spec.type])
             for name, spec in catalogue.fields.items()
@@ -70,8 +71,8 @@ class Converter:
         It is taken from the source's own values, so that an unchanged record costs nothing more.
         """
         used = repr([values.get(column) for column in self._columns])
-        key = self._catalogue.fields_digest
-        return blake2b(used.encode(errors="surrogatepass"), digest_size=16, key=key).hexdigest()
+        state = blake2b(used.encode(errors="surrogatepass"), digest_size=16, key=self._key)
+        return state.hexdigest()
 
     def prepare(self, id: str, values: Mapping[str, Any]) -> Prepared:
         """Everything about the item but its vectors. Raises RecordError naming the field."""

@@ -224,16 +224,20 @@ class _Load:
             if not done:
                 break
             matrix, refused = self._vectors(name, [row for row, _ in done])
+            refused = vectors.faults(matrix) | refused
             if spec.metric == "cosine":
                 matrix = vectors.normalise(matrix)
-            blobs = vectors.to_bytes(matrix, spec.type)
+            stored = vectors.as_stored(matrix, spec.type)
+            refused = vectors.faults(stored.astype(np.float64)) | refused
             kept = []
             for position, (row, made) in enumerate(done):
                 if position in refused:
                     reason = f"the {name} vector {refused[position]}"
                     self._reject(Reject(row.place, reason, row.prepared.id))
                 else:
-                    kept.append((row, {**made, hashes.vector_field(name): blobs[position]}))
+                    kept.append(
+                        (row, {**made, hashes.vector_field(name): stored[position].tobytes()})
+                    )
             done = kept
         self.report.embedded += len(done) if self._embedders else 0
         return done
@@ -242,7 +246,6 @@ class _Load:
         self, name: str, rows: Sequence[_Row]
     ) -> tuple[NDArray[np.floating[Any]], dict[int, str]]:
         """Vectors ``(n, dims)`` of the rows, and the positions of the rows that got none."""
-        spec = self._catalogue.vectors[name]
         if name not in self._embedders:
             matrix: NDArray[np.floating[Any]] = np.stack([row.prepared.given[name] for row in rows])
             refused: dict[int, str] = {}
@@ -250,8 +253,7 @@ class _Load:
             embedder = self._embedders[name]
             texts = [row.prepared.texts[name] for row in rows]
             matrix, refused = embed_all(embedder, texts, self._embed_progress)
-        stored = matrix.astype(vectors.DTYPES[spec.type])
-        return matrix, vectors.faults(stored.astype(np.float64)) | refused
+        return matrix, refused
 
     def _embed_progress(self, done: int) -> None:
         self._progress.stage("embed", self.report.embedded + done, None)

@@ -63,10 +63,15 @@ def normalise(vectors: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     return scaled
 
 
+def as_stored(vectors: NDArray[np.floating[Any]], dtype: str) -> NDArray[Any]:
+    """The numbers as a field of type ``dtype`` holds them; too large ones become infinite."""
+    with np.errstate(over="ignore"):
+        return vectors.astype(DTYPES[dtype])
+
+
 def to_bytes(vectors: NDArray[np.floating[Any]], dtype: str) -> list[bytes]:
-    """The rows of ``(n, dims)`` as Redis stores them in a field of type ``dtype``."""
-    rows = vectors.astype(DTYPES[dtype])
-    return [row.tobytes() for row in rows]
+    """The rows of ``(n, dims)`` as the bytes of fields of type ``dtype``."""
+    return [row.tobytes() for row in as_stored(vectors, dtype)]
 
 
 def from_bytes(blobs: Sequence[bytes], dtype: str) -> NDArray[np.float32]:

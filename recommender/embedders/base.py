@@ -91,6 +91,8 @@ def embed_all(
                 f" not {(end - start, embedder.dims)}"
             )
         matrix[start:end] = rows
+        for row in np.flatnonzero(np.isnan(rows).any(axis=1)):
+            refused[start + int(row)] = f"is empty: {embedder.name} knows no word of the text"
         in_a_row = 0
         on_done(end)
     return matrix, refused
