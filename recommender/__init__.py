@@ -5,14 +5,16 @@ from recommender.engine import Recommender
 from recommender.errors import RecommenderError
 from recommender.inference import infer
 from recommender.items import Facet, Hit, Item, Record, Reject, Results
+from recommender.report import Progress, Report
 from recommender.settings import Settings
-from recommender.sync import Report, sync
+from recommender.sync import sync
 
 __all__ = [
     "Catalogue",
     "Facet",
     "Hit",
     "Item",
+    "Progress",
     "Recommender",
     "RecommenderError",
     "Record",

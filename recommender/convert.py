@@ -55,7 +55,8 @@ class Converter:
         self._given = {
             name: spec.column for name, spec in catalogue.vectors.items() if spec.column is not None
         }
-        self._columns = [column for _, column, _, _ in self._fields] + list(self._given.values())
+        self.columns = [column for _, column, _, _ in self._fields] + list(self._given.values())
+        """The source's columns that are used, beside the id."""
 
     def id_of(self, values: Mapping[str, Any]) -> str:
         """The record's id as text. Raises RecordError for none, or one that cannot be an id."""
@@ -70,7 +71,7 @@ class Converter:
 
         It is taken from the source's own values, so that an unchanged record costs nothing more.
         """
-        used = repr([values.get(column) for column in self._columns])
+        used = repr([values.get(column) for column in self.columns])
         state = blake2b(used.encode(errors="surrogatepass"), digest_size=16, key=self._key)
         return state.hexdigest()
 

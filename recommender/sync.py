@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,9 @@ from recommender import vectors
 from recommender.catalogue import Catalogue, VectorSpec
 from recommender.convert import Converter, Prepared, vector_length
 from recommender.embedders.base import embed_all, make_embedder
-from recommender.errors import InvalidCatalogue, RecordError, SourceError
+from recommender.errors import InvalidCatalogue, RecordError, SourceError, StoreError
 from recommender.items import Record, Reject
+from recommender.report import Progress, Report
 from recommender.seen import SeenIds
 from recommender.settings import Settings
 from recommender.store import catalogues, hashes, index
@@ -32,43 +33,6 @@ from recommender.store.index import IndexState
 
 BATCH = 1000
 """Records that are held at once."""
-
-
-class Progress(Protocol):
-    """What a load tells about itself while it runs."""
-
-    def stage(self, name: str, done: float, total: float | None) -> None:
-        """``name`` is read, embed, write or index; ``total`` None means nobody knows it yet."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Something a person should know."""
-        ...
-
-
-@dataclass(slots=True)
-class Report:
-    """What a load did. ``items`` is how many the catalogue holds now; ``seconds`` are wall time."""
-
-    catalogue: str
-    generation: int = 1
-    read: int = 0
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    embedded: int = 0
-    items: int = 0
-    seconds: float = 0.0
-
-    @property
-    def written(self) -> int:
-        """How many items were written."""
-        return self.new + self.changed
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as it goes out with ``--json``."""
-        return asdict(self) | {"written": self.written}
 
 
 def sync(
@@ -135,6 +99,7 @@ class _Load:
         self._prefix = hashes.prefix_of(catalogue.name, self.report.generation)
         dims = {name: stamp.dims for name, stamp in self._stamps.items()}
         self._converter = Converter(catalogue, dims)
+        self._note_missing_columns(first)
 
     def run(self) -> Report:
         """Reads to the end, then makes sure that the index has everything."""
@@ -177,6 +142,17 @@ class _Load:
                 remedy="A vector is a list of numbers, in CSV written like [0.1, 0.2]",
             )
         return Stamp("given", dims, spec.column)
+
+    def _note_missing_columns(self, first: Sequence[Record | Reject]) -> None:
+        """Says which columns the source seems not to have: that is no error of any record."""
+        there = {name for record in first if isinstance(record, Record) for name in record.values}
+        wanted = [self._catalogue.id, *self._converter.columns]
+        missing = [name for name in wanted if there and name not in there]
+        if missing:
+            self._progress.note(
+                f"No record so far has {', '.join(map(repr, missing))};"
+                f" they have {', '.join(map(repr, sorted(there)))}"
+            )
 
     def _load(self, batch: Sequence[Record | Reject]) -> None:
         fresh: list[tuple[Record, str, str]] = []
@@ -290,8 +266,15 @@ class _Load:
         client, name, report = self._client, self._catalogue.name, self.report
         target = index.index_name(name, report.generation)
         dims = {vector: stamp.dims for vector, stamp in self._stamps.items()}
-        index.create(client, self._catalogue, report.generation, dims)
+        is_new = index.create(client, self._catalogue, report.generation, dims)
         state = index.wait(client, target, self._index_progress)
+        if is_new:
+            there = hashes.count(client, self._prefix)
+            if state.items + state.failures < there:
+                raise StoreError(
+                    f"Redis indexed {state.items:,} of {there:,} items of {name!r}",
+                    remedy=f"Load again; if that does not help: recommender drop {name}",
+                )
         if state.failures:
             self._reject(
                 Reject(state.failed_key, f"Redis did not index {state.failures}: {state.failure}")

@@ -19,10 +19,11 @@ from recommender.errors import InvalidCatalogue, InvalidParameter
 from recommender.inference import SAMPLE
 from recommender.inference import infer as infer_catalogue
 from recommender.items import Record, Reject
+from recommender.report import Report
 from recommender.settings import Settings
 from recommender.store import catalogues
 from recommender.store.connection import connect
-from recommender.sync import Report, sync
+from recommender.sync import sync
 
 SHOWN_REJECTS = 5
 

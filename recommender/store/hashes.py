@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from recommender.seen import SeenIds
 from recommender.store.connection import Client, translated
 
 DIGEST, EMBEDDED, WRITTEN_AT = "_digest", "_embedded", "_at"
@@ -73,6 +74,14 @@ def scan(client: Client, prefix: str, batch: int = 1000) -> Iterator[list[bytes]
                 keys = []
     if keys:
         yield keys
+
+
+def count(client: Client, prefix: str) -> int:
+    """How many keys start with ``prefix``; a scan may show one twice, which is counted once."""
+    seen = SeenIds()
+    return sum(
+        len(keys) - len(seen.add([key.decode() for key in keys])) for keys in scan(client, prefix)
+    )
 
 
 def delete_all(client: Client, prefix: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from recommender.store.connection import Client, translated
 from recommender.store.hashes import WRITTEN_AT, prefix_of, vector_field
 
 POLL_SECONDS = 0.05
+STALLED_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,11 @@ def index_name(catalogue: str, generation: int) -> str:
     return f"{catalogue}:{generation}"
 
 
-def create(client: Client, catalogue: Catalogue, generation: int, dims: Mapping[str, int]) -> None:
-    """Creates the generation's index unless it exists; the engine fills it in the background."""
+def create(client: Client, catalogue: Catalogue, generation: int, dims: Mapping[str, int]) -> bool:
+    """Creates the generation's index, which the engine then fills in the background.
+
+    False where it is there already.
+    """
     fields = _schema(catalogue, generation, dims).redis_fields
     definition = IndexDefinition(
         prefix=[prefix_of(catalogue.name, generation)], index_type=IndexType.HASH
@@ -61,15 +66,28 @@ def create(client: Client, catalogue: Catalogue, generation: int, dims: Mapping[
         except redis.ResponseError as error:
             if "already exists" not in str(error):
                 raise StoreError(f"the index of {catalogue.name!r} was refused: {error}") from error
+            return False
+    return True
 
 
 def wait(client: Client, name: str, on_progress: Callable[[IndexState], None]) -> IndexState:
-    """Returns when the index ``name`` is complete; tells ``on_progress`` about the way there."""
+    """Returns when the index ``name`` is complete; tells ``on_progress`` about the way there.
+
+    Raises StoreError when it stands still, as it does where Redis has no memory left.
+    """
+    last, since = -1.0, time.monotonic()
     while True:
         state = get_state(client, name)
         on_progress(state)
         if state.is_ready:
             return state
+        if state.indexed > last:
+            last, since = state.indexed, time.monotonic()
+        elif time.monotonic() - since > STALLED_SECONDS:
+            raise StoreError(
+                f"the index {name!r} has stood at {last:.0%} for {STALLED_SECONDS:.0f} s",
+                remedy="See Redis's own log and memory, then load again: it goes on from there",
+            )
         time.sleep(POLL_SECONDS)
 
 
@@ -102,17 +120,12 @@ def get_state(client: Client, name: str) -> IndexState:
 
 def publish(client: Client, catalogue: str, generation: int) -> None:
     """Points the catalogue's alias at the generation's index, at once for every reader."""
+    target = index_name(catalogue, generation)
+    with suppress(IndexNotReady):
+        if get_state(client, catalogue).name == target:
+            return
     with translated():
-        client.execute_command("FT.ALIASUPDATE", catalogue, index_name(catalogue, generation))
-
-
-def is_published(client: Client, catalogue: str) -> bool:
-    """Whether readers find an index under the catalogue's alias."""
-    try:
-        get_state(client, catalogue)
-    except IndexNotReady:
-        return False
-    return True
+        client.execute_command("FT.ALIASUPDATE", catalogue, target)
 
 
 def drop(client: Client, catalogue: str, generation: int) -> None:

@@ -1,0 +1,43 @@
+"""What a load tells: while it runs (Progress) and when it is done (Report)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+
+class Progress(Protocol):
+    """What a load tells about itself while it runs."""
+
+    def stage(self, name: str, done: float, total: float | None) -> None:
+        """``name`` is read, embed, write or index; ``total`` None means nobody knows it yet."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+        ...
+
+
+@dataclass(slots=True)
+class Report:
+    """What a load did. ``items`` is how many the catalogue holds now; ``seconds`` are wall time."""
+
+    catalogue: str
+    generation: int = 1
+    read: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    embedded: int = 0
+    items: int = 0
+    seconds: float = 0.0
+
+    @property
+    def written(self) -> int:
+        """How many items were written."""
+        return self.new + self.changed
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as it goes out with ``--json``."""
+        return asdict(self) | {"written": self.written}
