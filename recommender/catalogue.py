@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Literal
@@ -11,11 +12,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from recommender.errors import InvalidCatalogue, InvalidParameter, UnknownField, suggest
+from recommender.fields import FIELD_NAME
 from recommender.template import Template
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-FIELD_NAME = re.compile(r"[^\W\d_]\w{0,63}")
 RESERVED_NAMES = frozenset({"catalogues"})
+ENGINE_WORDS = frozenset({"as", "noindex", "sortable"})
+"""Words that the engine reads as its own where a field's name should stand, in any case."""
 
 FieldType = Literal["text", "tag", "number", "geo", "stored"]
 
@@ -80,22 +83,34 @@ class Catalogue(_Model):
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> Catalogue:
-        check_name(self.name)
+        try:
+            check_name(self.name)
+        except InvalidParameter as error:
+            raise ValueError(str(error)) from error
         for name in [*self.fields, *self.vectors]:
-            if not FIELD_NAME.fullmatch(name):
+            if not is_field_name(name):
                 raise ValueError(
-                    f"{name!r} cannot be a field's name: letters, digits and _, a letter first;"
+                    f"{name!r} cannot be a field's name: letters, digits and _, a letter first,"
+                    " and no word of the engine (as, noindex, sortable);"
                     " give the source's own name as column: ..."
                 )
         for name in self.vectors:
-            if f"{name}_vector" in self.fields:
-                raise ValueError(f"the field {name}_vector clashes with the vector {name!r}")
+            if vector_field(name) in self.fields:
+                raise ValueError(f"the field {vector_field(name)} clashes with the vector {name!r}")
         return self
 
     @model_validator(mode="after")
     def _templates_name_fields(self) -> Catalogue:
         for vector in self.vectors.values():
-            for field in Template(vector.template or "").fields:
+            if vector.template is None:
+                continue
+            template = Template(vector.template)
+            if not template.fields:
+                raise ValueError(
+                    f"the template {vector.template!r} names no field, so all items would be alike."
+                    " Write {title}, for example"
+                )
+            for field in template.fields:
                 if field not in self.fields:
                     raise ValueError(
                         f"the template names {{{field}}}, which is no field."
@@ -114,7 +129,7 @@ class Catalogue(_Model):
         """
         try:
             data = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise InvalidCatalogue(f"the catalogue file is not YAML: {error}") from error
         if not isinstance(data, dict):
             raise InvalidCatalogue(
@@ -147,7 +162,8 @@ class Catalogue(_Model):
 
     def column(self, name: str) -> str:
         """The source's own name for the field ``name``."""
-        return self.fields[name].column or name
+        column = self.fields[name].column
+        return name if column is None else column
 
     def vector(self, name: str | None) -> str:
         """``name`` checked, or the first vector for None. Raises InvalidParameter ("using")."""
@@ -186,9 +202,21 @@ def check_name(name: str) -> str:
     return name
 
 
+def vector_field(vector: str) -> str:
+    """The name of the hash field that holds the vector called ``vector``."""
+    return f"{vector}_vector"
+
+
+def is_field_name(name: str) -> bool:
+    """Whether a field can be called so, in templates, in queries and in the index."""
+    return bool(FIELD_NAME.fullmatch(name)) and name.lower() not in ENGINE_WORDS
+
+
 def name_from(source: str) -> str:
     """A catalogue's name from a source's path: ``My posts.csv.gz`` becomes ``My-posts``."""
-    stem = source.replace("\\", "/").rstrip("/").rpartition("/")[2].lstrip(".").partition(".")[0]
+    path = re.split("[?#]", source)[0] if "://" in source else source
+    stem = path.replace("\\", "/").rstrip("/").rpartition("/")[2].lstrip(".").partition(".")[0]
+    stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:64]
     if not name or name in RESERVED_NAMES:
         raise InvalidParameter(
@@ -205,7 +233,10 @@ def _explain(error: ValidationError) -> str:
         cause = problem.get("ctx", {}).get("error")
         text = str(cause) if cause is not None else problem["msg"]
         place = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
+        if problem["loc"] and problem["loc"][-1] == "[key]":
+            place = ".".join(str(part) for part in problem["loc"][:-2])
+            text = f"the name {problem['input']!r} is not text: put it in quotes"
+        elif problem["type"] == "extra_forbidden":
             text = f"there is no setting {problem['loc'][-1]!r}"
         elif problem["type"] in ("literal_error", "enum"):
             text = f"{problem['input']!r} is not one of {problem['ctx']['expected']}"

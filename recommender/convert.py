@@ -44,7 +44,7 @@ class Converter:
         self._dims = dims
         self._key = catalogue.fields_digest()
         self._fields = [
-            (name, spec.column or name, spec.separator, KINDS[spec.type])
+            (name, catalogue.column(name), spec.separator, KINDS[spec.type])
             for name, spec in catalogue.fields.items()
         ]
         self._templates = {
@@ -91,6 +91,8 @@ class Converter:
             except RecordError as error:
                 error.message = f"{name}: {error.message}"
                 raise
+            except RecursionError as error:
+                raise RecordError(f"{name}: it nests too deeply") from error
         texts = {name: template.render(parsed) for name, template in self._templates.items()}
         for name, text in texts.items():
             if not text:
@@ -108,16 +110,15 @@ class Converter:
         if is_missing(value):
             raise RecordError(f"{column}: the vector is missing")
         try:
-            numbers = json.loads(value) if isinstance(value, str) else value
-            return vectors.check(numbers, self._dims[name])
-        except (ValueError, InvalidVector) as error:
+            return vectors.check(parse_vector(value), self._dims[name])
+        except InvalidVector as error:
             raise RecordError(f"{column}: {error}") from error
 
 
-def vector_length(value: Any) -> int | None:
-    """How many numbers a source's vector has, None where it is no vector."""
+def parse_vector(value: Any) -> Any:
+    """A source's vector: a list, or text that is one in JSON. None where it is neither."""
     try:
         numbers = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return len(numbers) if isinstance(numbers, (list, tuple)) and numbers else None
+    return numbers if isinstance(numbers, (list, tuple)) else None

@@ -119,7 +119,7 @@ class Recommender:
         checked: Any = vectors.check(given, view.entry.stamps[name].dims)
         if spec.metric == "cosine":
             checked = vectors.normalise(checked)
-        [blob] = vectors.to_bytes(checked[np.newaxis], spec.type)
+        blob = vectors.to_bytes(checked, spec.type)
         excluded = set(check_names("exclude", exclude))
         page = Page(limit, offset, where, excluded, fields, min_score)
         return self._nearest(view, name, blob, page, exact, began)

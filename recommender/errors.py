@@ -1,15 +1,15 @@
 """Every error this product raises on purpose.
 
 RecommenderError
-├── InvalidParameter          an argument of a call: limit, where, id, vector, ...
+├── InvalidParameter          an argument of a call: limit, where, id, ...
 │   ├── UnknownField          a field that the catalogue does not have
-│   └── InvalidWhere          a condition that cannot be read
+│   ├── InvalidWhere          a condition that cannot be read
+│   └── InvalidVector         wrong length, NaN, infinite or zero
 ├── InvalidCatalogue          a catalogue file (or what was inferred) that cannot work
 ├── UnknownCatalogue          no catalogue of that name
 ├── UnknownItem               no item of that id
 ├── SourceError               a source that cannot be read at all
 ├── RecordError               one record that cannot become an item (collected, not fatal)
-├── InvalidVector             wrong length, NaN, infinite or zero
 ├── EmbedderError             the embedder cannot be made or does not answer
 │   └── TextRefused           the embedder answers, but will not embed this text
 ├── ModelMismatch             the catalogue was embedded by something else

@@ -8,7 +8,7 @@ the bytes of a Redis hash field, and ``unpack(pack(value)) == value``.
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +25,17 @@ MAX_TAG_BYTES = 4096
 MAX_TEXT_CHARS = 1_000_000
 """Longest text of one field."""
 
+MAX_NUMBER = 1.7e308
+"""Largest number, either way: what a double holds."""
+
 MAX_LATITUDE = 85.05112878
 """The engine leaves points nearer a pole out of its index."""
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""Characters that no tag may hold: the engine cuts or drops them."""
+
+FIELD_NAME = re.compile(r"[^\W\d_]\w{0,63}")
+"""A field's name: letters, digits and _, a letter first; fit for templates, queries, addresses."""
 
 NO_NUMBER = frozenset({"", "-", "na", "n/a", "nan", "none", "null"})
 """What people write where a number is missing."""
@@ -47,11 +56,11 @@ def is_missing(value: Any) -> bool:
 
 
 def as_text(value: Any) -> str:
-    """Any value of a source as one line of text: lists joined by commas, the rest as JSON."""
+    """Any value of a source as text: the parts of a list joined by commas, the rest as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return ", ".join(as_text(part) for part in value)
+        return ", ".join(as_text(part) for part in value if not is_missing(part))
     return _json(value)
 
 
@@ -59,40 +68,45 @@ def _parse_text(value: Any, _separator: str | None) -> str:
     text = as_text(value)
     if len(text) > MAX_TEXT_CHARS:
         raise RecordError(f"it has {len(text):,} characters, the limit is {MAX_TEXT_CHARS:,}")
+    if "\0" in text:
+        raise RecordError("it holds a NUL character")
     return text
 
 
 def _parse_tags(value: Any, separator: str | None) -> list[str] | None:
     if isinstance(value, list):
-        parts = [as_text(part) for part in value]
+        parts = [as_text(part) for part in value if not is_missing(part)]
     else:
         text = as_text(value)
         parts = text.split(separator) if separator else [text]
-    labels = list(dict.fromkeys(label for part in parts if (label := part.strip())))
+    # The engine trims labels and where takes any white space for one space, so they are kept so.
+    cleaned = (label for part in parts if (label := " ".join(part.split())))
+    labels = list({label.lower(): label for label in cleaned}.values())
     for label in labels:
-        if len(label) > MAX_TAG_BYTES // 4 and len(encode(label)) > MAX_TAG_BYTES:
-            raise RecordError(f"a tag has {len(label):,} characters, the limit is {MAX_TAG_BYTES}")
-        if TAG_SEPARATOR in label:
-            raise RecordError(f"the tag {label!r} holds the control character 0x1F")
+        size = len(encode(label))
+        if size > MAX_TAG_BYTES:
+            raise RecordError(f"a tag has {size:,} bytes, the limit is {MAX_TAG_BYTES:,}")
+        if CONTROL.search(label):
+            raise RecordError(f"the tag {_short(label)} holds a control character")
     return labels or None
 
 
 def _parse_number(value: Any, _separator: str | None) -> int | float | None:
     if isinstance(value, str):
         text = value.strip()
+        if text.lower() in NO_NUMBER:
+            return None
         try:
-            number: int | float = int(text) if text.lstrip("+-").isdecimal() else float(text)
-        except ValueError:
-            number = math.nan
-        if number != number:
-            if text.lower() in NO_NUMBER:
-                return None
-            raise RecordError(f"{_short(text)} is not a number")
-    elif isinstance(value, (int, float)):
-        number = value
+            if "_" in text:  # Python reads 1_000 as a number, people do not
+                raise ValueError(text)
+            number: Any = int(text) if text.lstrip("+-").isdecimal() else float(text)
+        except ValueError as error:
+            raise RecordError(f"{_short(text)} is not a number") from error
     else:
+        number = value
+    if not isinstance(number, (int, float)) or isinstance(number, bool):
         raise RecordError(f"{_short(value)} is not a number")
-    if abs(number) > 1.7e308 or number != number:
+    if number != number or abs(number) > MAX_NUMBER:
         raise RecordError(f"{_short(value)} is not a finite number")
     return number
 
@@ -108,7 +122,7 @@ def _parse_geo(value: Any, _separator: str | None) -> tuple[float, float]:
         parts = value.split(",") if isinstance(value, str) else value
     try:
         longitude, latitude = (float(part) for part in parts)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(
             f"{_short(value)} is not a place, which is 'longitude,latitude'"
         ) from error
@@ -148,7 +162,10 @@ def _json(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a bottomless list
+        return f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recommender.catalogue import FIELD_NAME, Catalogue, FieldSpec, VectorSpec
+from recommender.catalogue import Catalogue, FieldSpec, VectorSpec, is_field_name, vector_field
+from recommender.convert import parse_vector
 from recommender.errors import InvalidCatalogue, RecordError, suggest
 from recommender.fields import KINDS, NO_NUMBER, as_text, is_missing
 from recommender.items import Record
@@ -29,6 +30,7 @@ SEPARATORS = ("|", ";", ",")
 URL = re.compile(r"https?://\S+|/\S*|\S+\.(jpe?g|png|gif|webp|svg)", re.IGNORECASE)
 DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?|\d\d?[./]\d\d?[./]\d{4}")
 CODE = re.compile(r"[+-]?0\d+")
+NUMERIC = re.compile(r"[\d.+-]+")
 WORD = re.compile(r"[^\W\d_]{3,}")
 
 
@@ -62,22 +64,29 @@ def infer(records: Iterable[Record], name: str, *, id: str | None = None) -> Cat
     columns = _columns(sample)
     id_column = _id_column(columns, len(sample), id)
     given = [column.name for column in columns if _is_vector(column)]
+    vector_names = _field_names(given, ()) if given else {"text": "text"}
+    taken = [vector_field(name) for name in vector_names.values()]
     kinds = {
-        column.name: spec
+        column.name: _field(column)
         for column in columns
-        if column.name != id_column and column.name not in given
-        for spec in [_field(column)]
+        if column.name not in given and (column.name != id_column or _is_title(column))
     }
-    names = _field_names(kinds)
+    names = _field_names(kinds, taken)
     fields = {
-        names[column]: spec
-        if names[column] == column
-        else spec.model_copy(update={"column": column})
+        names[column]: spec.model_copy(update={"column": column})
+        if names[column] != column
+        else spec
         for column, spec in kinds.items()
     }
-    by_name = {names[column.name]: column for column in columns if column.name in names}
-    return Catalogue(
-        name=name, id=id_column, fields=fields, vectors=_vectors(fields, by_name, given)
+    if given:
+        vectors = {
+            vector_names[column]: VectorSpec(embedder="given", column=column) for column in given
+        }
+    else:
+        by_name = {names[column.name]: column for column in columns if column.name in names}
+        vectors = {"text": VectorSpec(template=_template(fields, by_name))}
+    return Catalogue.from_dict(
+        {"name": name, "id": id_column, "fields": fields, "vectors": vectors}
     )
 
 
@@ -93,7 +102,7 @@ def _columns(sample: list[Mapping[str, Any]]) -> list[Column]:
 def _text(value: Any) -> str:
     try:
         return as_text(value)
-    except RecordError:
+    except (RecordError, RecursionError):
         return ""
 
 
@@ -122,7 +131,7 @@ def _id_column(columns: list[Column], rows: int, wanted: str | None) -> str:
         column
         for column in columns
         if distinct_enough(column)
-        and not any(isinstance(value, (list, dict, float)) for value in column.values[:50])
+        and not any(isinstance(value, (list, dict, float, bool)) for value in column.values[:50])
         and _mean(len(text) for text in column.texts) <= 200
     ]
     if not unique:
@@ -133,12 +142,20 @@ def _id_column(columns: list[Column], rows: int, wanted: str | None) -> str:
     return min(unique, key=rank).name
 
 
+def _is_title(column: Column) -> bool:
+    """Whether an id column is also what people read, and so worth a field of its own."""
+    words = _mean(len(text.split()) for text in column.texts)
+    return words >= 1.5 or column.name.lower() in TITLE_NAMES
+
+
 def _is_vector(column: Column) -> bool:
-    return bool(column.values) and all(
-        isinstance(value, list)
-        and len(value) >= 8
-        and all(isinstance(part, (int, float)) and not isinstance(part, bool) for part in value)
-        for value in column.values[:20]
+    vectors = [parse_vector(value) for value in column.values[:20]]
+    lengths = {len(vector) if vector else 0 for vector in vectors}
+    return (
+        len(lengths) == 1
+        and lengths.pop() >= 8
+        and all(type(part) in (int, float) for vector in vectors for part in vector)
+        and any(type(part) is float for part in vectors[0])
     )
 
 
@@ -146,22 +163,30 @@ def _field(column: Column) -> FieldSpec:
     if not column.values:
         return FieldSpec(type="stored")
     first = column.values[0]
-    if isinstance(first, dict):
-        is_geo = column.name.lower() in PLACE_NAMES and _parses("geo", column)
-        return FieldSpec(type="geo" if is_geo else "stored")
     if isinstance(first, bool):
         return FieldSpec(type="tag")
-    if isinstance(first, list):
-        short = _mean(len(text) for text in column.texts) <= 300 and _parses("tag", column)
-        return FieldSpec(type="tag" if short else "stored")
+    if column.name.lower() in PLACE_NAMES and _parses("geo", column):
+        return FieldSpec(type="geo")
+    if isinstance(first, (dict, list)):
+        return FieldSpec(type="tag" if _are_labels(column) else "stored")
     if _is_number(column):
         return FieldSpec(type="number")
     return _field_of_text(column)
 
 
+def _are_labels(column: Column) -> bool:
+    """Whether the values are lists of short texts or numbers."""
+    parts = [
+        part for value in column.values for part in (value if isinstance(value, list) else [value])
+    ]
+    return (
+        not any(isinstance(part, (dict, list)) for part in parts)
+        and _mean(len(text) for text in column.texts) <= 300
+        and _parses("tag", column)
+    )
+
+
 def _field_of_text(column: Column) -> FieldSpec:
-    if column.name.lower() in PLACE_NAMES and _parses("geo", column):
-        return FieldSpec(type="geo")
     if column.share(URL) >= 0.9 or column.share(DATE) >= 0.9:
         return FieldSpec(type="stored")
     separator = _separator(column)
@@ -180,7 +205,7 @@ def _parses(kind: str, column: Column) -> bool:
     try:
         for value in column.values:
             KINDS[kind].parse(value, None)
-    except RecordError:
+    except (RecordError, RecursionError):
         return False
     return True
 
@@ -202,6 +227,8 @@ def _separator(column: Column) -> str | None:
         if len(lists) < 0.2 * len(column.texts) or not labels:
             continue
         short = _mean(len(label) for label in labels) <= 25 and max(map(len, labels)) <= 80
+        if separator == "," and _mean(bool(NUMERIC.fullmatch(label)) for label in labels) > 0.5:
+            continue  # 3,49 is a price
         if short and (separator == "|" or _repeats(labels)):
             return separator
     return None
@@ -215,25 +242,23 @@ def _repeats(texts: Sequence[str]) -> bool:
     return len(counts) <= (0.3 if len(texts) >= 50 else 0.7) * len(texts)
 
 
-def _field_names(columns: Iterable[str]) -> dict[str, str]:
-    """Columns -> names that can stand in a template, a ``where`` and an address."""
+def _field_names(columns: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
+    """Columns -> names for templates, conditions and addresses, none of them ``taken``."""
+    used = set(taken)
     names: dict[str, str] = {}
     for column in columns:
-        name = re.sub(r"\W+", "_", column.strip()).strip("_")[:60]
-        if not FIELD_NAME.fullmatch(name):
-            name = f"column_{name or len(names) + 1}"
-        while name in names.values():
-            name += "_2"
+        plain = re.sub(r"[^\w]+", "_", column.strip()).strip("_")[:50].rstrip("_")
+        name = plain if is_field_name(plain) else f"column_{plain or len(names) + 1}"
+        number = 2
+        while name in used:
+            name, number = f"{plain or 'column'}_{number}", number + 1
+            name = name if is_field_name(name) else f"column_{name}"
+        used.add(name)
         names[column] = name
     return names
 
 
-def _vectors(
-    fields: Mapping[str, FieldSpec], columns: Mapping[str, Column], given: Sequence[str]
-) -> dict[str, VectorSpec]:
-    if given:
-        names = _field_names(given)
-        return {names[column]: VectorSpec(embedder="given", column=column) for column in given}
+def _template(fields: Mapping[str, FieldSpec], columns: Mapping[str, Column]) -> str:
     texts = [name for name, spec in fields.items() if spec.type == "text"]
     texts.sort(key=lambda name: columns[name].name.lower() not in TITLE_NAMES)
     # Labels that are words say what an item is like; codes ("en", "A4", "true") only add noise.
@@ -249,7 +274,7 @@ def _vectors(
             "no column holds text that could be embedded",
             remedy="Write a catalogue file with a template and pass it as --spec FILE",
         )
-    return {"text": VectorSpec(template=". ".join(f"{{{name}}}" for name in [*texts, *tags]))}
+    return ". ".join(f"{{{name}}}" for name in [*texts, *tags])
 
 
 def _mean(values: Iterable[float]) -> float:

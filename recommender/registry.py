@@ -47,8 +47,9 @@ def find(group: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in OURS:
             raise
+        package = error.name.partition(".")[0]
         raise MissingExtra(
-            f"{name!r} needs the package {error.name!r}", remedy=f"pip install {error.name}"
+            f"{name!r} needs the package {package!r}", remedy=f"pip install {package}"
         ) from error
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import platformdirs
 
+from recommender.errors import RecommenderError
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -34,11 +36,8 @@ class Settings:
         def get(name: str) -> str | None:
             return values.get(name, "").strip() or None
 
-        home = get("RECOMMENDER_HOME")
         return cls(
-            home=Path(home).expanduser().resolve()
-            if home
-            else platformdirs.user_data_path("recommender", appauthor=False),
+            home=_home(get("RECOMMENDER_HOME")),
             redis_url=get("REDIS_URL"),
             openai_api_key=get("OPENAI_API_KEY"),
             openai_base_url=get("OPENAI_BASE_URL"),
@@ -46,3 +45,14 @@ class Settings:
             azure_api_key=get("AZURE_OPENAI_API_KEY"),
             azure_api_version=get("OPENAI_API_VERSION"),
         )
+
+
+def _home(given: str | None) -> Path:
+    if given is None:
+        return platformdirs.user_data_path("recommender", appauthor=False)
+    try:
+        return Path(given).expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise RecommenderError(
+            f"RECOMMENDER_HOME is {given!r}: {error}", remedy="Set it to a directory of yours"
+        ) from error

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import vectors
-from recommender.catalogue import Catalogue, VectorSpec
-from recommender.convert import Converter, Prepared, vector_length
+from recommender.catalogue import Catalogue, VectorSpec, vector_field
+from recommender.convert import Converter, Prepared, parse_vector
 from recommender.embedders.base import embed_all, make_embedder
 from recommender.errors import InvalidCatalogue, RecordError, SourceError, StoreError
 from recommender.items import Record, Reject
@@ -130,12 +130,12 @@ class _Load:
             made_from = blake2b(str(spec.template).encode(), digest_size=8).hexdigest()
             return Stamp(embedder.name, embedder.dims, made_from)
         dims = spec.dims or (kept.stamps[name].dims if kept and name in kept.stamps else None)
-        lengths = (
-            vector_length(record.values.get(spec.column))
+        vectors_of_first = (
+            parse_vector(record.values.get(spec.column))
             for record in first
             if isinstance(record, Record)
         )
-        dims = dims or next((length for length in lengths if length), None)
+        dims = dims or next((len(vector) for vector in vectors_of_first if vector), None)
         if dims is None:
             raise InvalidCatalogue(
                 f"the column {spec.column!r} holds no vector in the first {BATCH} records",
@@ -211,9 +211,7 @@ class _Load:
                     reason = f"the {name} vector {refused[position]}"
                     self._reject(Reject(row.place, reason, row.prepared.id))
                 else:
-                    kept.append(
-                        (row, {**made, hashes.vector_field(name): stored[position].tobytes()})
-                    )
+                    kept.append((row, {**made, vector_field(name): stored[position].tobytes()}))
             done = kept
         self.report.embedded += len(done) if self._embedders else 0
         return done

@@ -1,51 +1,84 @@
-"""The text of an item that is embedded: ``"{title}. {overview} {genres}"``."""
+"""The text of an item that is embedded: ``"{title}. {overview} Genres: {genres}"``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from string import Formatter
-from typing import Any
+from typing import Any, NamedTuple
 
 from recommender.errors import InvalidCatalogue
-from recommender.fields import as_text, is_missing
+from recommender.fields import FIELD_NAME, as_text, is_missing
 
-ORPHANS = re.compile(r"\s*([.,;:])(?:\s*[.,;:])+")
-"""Punctuation that a missing field left behind, as in ``Avatar. . Action``."""
+TAIL = re.compile(r"\W*\s|\W*$|")
+"""What of the text between two fields ends the first one: signs up to the last white space."""
+
+
+SEPARATORS = " ,;:|/-"
+"""What must not be the end because what it separated is missing."""
+
+
+class Piece(NamedTuple):
+    """One field of a template with the text that stands and falls with it."""
+
+    head: str
+    field: str
+    tail: str
 
 
 class Template:
-    """A template, read once: literal text and field names in turn."""
+    """A template, read once.
+
+    A field without a value leaves nothing behind: with it goes the text before it as far as the
+    field before, but for the signs that end that one; ``{title}. {overview} Genres: {genres}``
+    without an overview is ``Alien. Genres: Horror``.
+    """
 
     def __init__(self, source: str) -> None:
         """Raises InvalidCatalogue for braces that do not match or hold more than a name."""
         self.source = source
         try:
-            pieces = list(Formatter().parse(source))
+            parts = list(Formatter().parse(source))
         except ValueError as error:
             raise InvalidCatalogue(f"the template {source!r} cannot be read: {error}") from error
-        for _, name, spec, conversion in pieces:
-            if name is not None and (spec or conversion or not name.isidentifier()):
+        for _, name, spec, conversion in parts:
+            if name is not None and (spec or conversion or not FIELD_NAME.fullmatch(name)):
                 raise InvalidCatalogue(
                     f"the template {source!r} holds {{{name}}}, which is not a field's name",
                     remedy="Write {title}; write {{ and }} for braces",
                 )
-        self._pieces = [(literal, name) for literal, name, _, _ in pieces]
-        self.fields = [name for _, name in self._pieces if name]
+        self._pieces = _pieces([(literal, name) for literal, name, _, _ in parts])
+        self.fields = [piece.field for piece in self._pieces]
 
     def render(self, values: Mapping[str, Any]) -> str:
-        """The text for one item; a field without a value leaves nothing behind, "" if none has."""
+        """The text for one item, "" if none of its fields has a value."""
         parts: list[str] = []
-        missing = 0
-        for literal, name in self._pieces:
-            parts.append(literal)
-            if name is not None:
-                value = values.get(name)
-                if is_missing(value):
-                    missing += 1
-                else:
-                    parts.append(value if isinstance(value, str) else as_text(value))
-        if missing == len(self.fields):
-            return ""
-        text = "".join(parts)
-        return (ORPHANS.sub(r"\1", text) if missing else text).strip()
+        for head, field, tail in self._pieces:
+            value = values.get(field)
+            if not is_missing(value):
+                parts += (head, value if isinstance(value, str) else as_text(value), tail)
+        text = "".join(parts).strip()
+        return text.rstrip(SEPARATORS) if parts and parts[-1] != self._pieces[-1].tail else text
+
+
+def _pieces(parts: list[tuple[str, str | None]]) -> list[Piece]:
+    pieces: list[Piece] = []
+    before = ""
+    for literal, name in parts:  # the literal stands before the name; the last may have no name
+        before += literal
+        if name is None:
+            continue
+        if pieces:
+            cut = _end_of_tail(before)
+            pieces[-1] = pieces[-1]._replace(tail=before[:cut])
+            before = before[cut:]
+        pieces.append(Piece(before, name, ""))
+        before = ""
+    if pieces:
+        pieces[-1] = pieces[-1]._replace(tail=before)
+    return pieces
+
+
+def _end_of_tail(text: str) -> int:
+    found = TAIL.match(text)
+    return found.end() if found else 0

@@ -6,7 +6,6 @@ Shapes: one vector is ``(dims,)``, many are ``(n, dims)``. No function changes i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes
@@ -24,12 +23,19 @@ DTYPES: dict[str, np.dtype[Any]] = {
 """Names in the catalogue file -> what Redis stores, little-endian."""
 
 
+MAX_ABSOLUTE = 1e15
+"""Largest number of a vector, either way: products of larger ones leave the range of a float."""
+
+
 def faults(vectors: NDArray[np.floating[Any]]) -> dict[int, str]:
     """Row number -> what is wrong with it, for the rows of ``(n, dims)`` that must not be stored.
 
     Redis would take NaN, infinite and zero vectors and answer with the score ``nan``.
     """
-    bad = {int(row): "is not finite" for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1))}
+    with np.errstate(invalid="ignore"):
+        large = np.flatnonzero((np.abs(vectors) > MAX_ABSOLUTE).any(axis=1))
+    bad = {int(row): f"holds numbers beyond {MAX_ABSOLUTE:.0e}" for row in large}
+    bad |= {int(row): "is not finite" for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1))}
     zero = np.flatnonzero(~vectors.any(axis=1))
     return bad | {int(row): "is all zeros" for row in zero}
 
@@ -40,14 +46,17 @@ def check(value: Any, dims: int) -> NDArray[np.float64]:
     Raises InvalidVector for another length, anything but finite numbers, or all zeros.
     """
     try:
-        vector = np.asarray(value, dtype=np.float64)
+        array = np.asarray(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidVector("the vector is not a list of numbers") from error
-    if vector.ndim != 1 or vector.size != dims:
+    if array.dtype.kind not in "iuf":
+        raise InvalidVector("the vector is not a list of numbers")
+    if array.ndim != 1 or array.size != dims:
         raise InvalidVector(
-            f"the vector has {vector.size if vector.ndim == 1 else vector.shape} numbers,"
+            f"the vector has {array.size if array.ndim == 1 else array.shape} numbers,"
             f" the catalogue's have {dims}"
         )
+    vector: NDArray[np.float64] = array.astype(np.float64)
     fault = faults(vector[np.newaxis])
     if fault:
         raise InvalidVector(f"the vector {fault[0]}")
@@ -57,10 +66,10 @@ def check(value: Any, dims: int) -> NDArray[np.float64]:
 def normalise(vectors: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Rows of ``(n, dims)`` or one ``(dims,)`` scaled to length 1; zero rows become NaN."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        scaled: NDArray[np.floating[Any]] = vectors / np.linalg.norm(
-            vectors, axis=-1, keepdims=True
-        )
-    return scaled
+        # By the largest first: the squares of very large or small numbers leave the range.
+        scaled = vectors / np.abs(vectors).max(axis=-1, keepdims=True)
+        unit: NDArray[np.floating[Any]] = scaled / np.linalg.norm(scaled, axis=-1, keepdims=True)
+    return unit
 
 
 def as_stored(vectors: NDArray[np.floating[Any]], dtype: str) -> NDArray[Any]:
@@ -69,19 +78,20 @@ def as_stored(vectors: NDArray[np.floating[Any]], dtype: str) -> NDArray[Any]:
         return vectors.astype(DTYPES[dtype])
 
 
-def to_bytes(vectors: NDArray[np.floating[Any]], dtype: str) -> list[bytes]:
-    """The rows of ``(n, dims)`` as the bytes of fields of type ``dtype``."""
-    return [row.tobytes() for row in as_stored(vectors, dtype)]
+def to_bytes(vector: NDArray[np.floating[Any]], dtype: str) -> bytes:
+    """One vector ``(dims,)`` as the bytes of a field of type ``dtype``.
 
-
-def from_bytes(blobs: Sequence[bytes], dtype: str) -> NDArray[np.float32]:
-    """Stored vectors as ``(n, dims)`` float32; all blobs must have one length."""
-    flat = np.frombuffer(b"".join(blobs), dtype=DTYPES[dtype])
-    return flat.reshape(len(blobs), -1).astype(np.float32)
+    Raises InvalidVector where that type cannot hold its numbers.
+    """
+    stored = as_stored(vector, dtype)
+    fault = faults(stored.astype(np.float64)[np.newaxis])
+    if fault:
+        raise InvalidVector(f"the vector {fault[0]} as {dtype}")
+    return stored.tobytes()
 
 
 def score_of(distance: float, metric: str) -> float:
-    """Redis's distance as a similarity, higher is closer.
+    """Redis's distance as a similarity, higher is closer; NaN stays NaN.
 
     cosine and ip: the product, ``1 - distance``, clamped to -1..1 for cosine because rounding
     gives 1.0000001. l2: ``1 / (1 + d)`` with the Euclidean ``d``; Redis reports its square.
@@ -89,4 +99,4 @@ def score_of(distance: float, metric: str) -> float:
     if metric == "l2":
         return 1.0 / (1.0 + math.sqrt(max(distance, 0.0)))
     product = 1.0 - distance
-    return max(-1.0, min(1.0, product)) if metric == "cosine" else product
+    return min(max(product, -1.0), 1.0) if metric == "cosine" else product

@@ -84,7 +84,9 @@ class View:
         for row in rows:
             id = row.key[self._cut :].decode()
             score = round(vectors.score_of(row.distance, metric), 6)
-            if id not in page.exclude and (page.min_score is None or score >= page.min_score):
+            if id in page.exclude or score != score:  # NaN: a vector that someone else wrote
+                continue
+            if page.min_score is None or score >= page.min_score:
                 kept.append((-score, id, row.fields))
         # The page is cut in the engine's own order, which is the same for every page of a pool;
         # only then are ties put in order, so that no page repeats what another one had.

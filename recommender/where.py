@@ -6,28 +6,30 @@ r"""``where``: conditions on fields, one grammar on every face -> redisvl filter
     title~toy story       place=@2.35,48.85,10km
 
 Around such strings: ``{"any": [...]}``, ``{"all": [...]}``, ``{"not": ...}``.
-User text reaches Redis only through redisvl's escaping, or as words without any punctuation.
+User text reaches Redis only through redisvl's escaping.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import reduce
-from operator import and_, or_
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from redisvl.query.filter import FilterExpression, Geo, GeoRadius, Num, Tag, Text
+from redisvl.utils.token_escaper import TokenEscaper
 
 from recommender.catalogue import Catalogue, FieldSpec
 from recommender.errors import InvalidWhere, UnknownField
+from recommender.fields import CONTROL, MAX_LATITUDE
 
 EVERYTHING = "*"
 """The filter of no condition at all."""
 
 MAX_CONDITIONS = 64
+MAX_VALUES = 500
 MAX_DEPTH = 8
 MAX_CHARS = 4096
+"""Of one ``where``: conditions and groups, values in all, nesting, characters of a condition."""
 
 CONDITION = re.compile(r"\s*([^\W\d_]\w*)\s*(!=|>=|<=|=|>|<|~)(.*)", re.DOTALL)
 OPERATORS = {
@@ -42,10 +44,19 @@ EXAMPLES = {
     "text": "{0}~toy story",
     "geo": "{0}=@2.35,48.85,10km",
 }
-NOT_IN_WORDS = re.compile(r"[\x00-\x20!-/:-@\[-^`{-\x7f]+")
-"""Where the engine ends a word: white space and all ASCII punctuation but ``_``."""
+BETWEEN_WORDS = re.compile(r"[\s!-/:-@\[\]^`{-~]+")
+"""Where the engine ends a word: white space and all ASCII punctuation but ``_`` and ``\\``."""
+
+DROPPED = re.compile(r"[\\\x00-\x08\x0e-\x1f\x7f]")
+"""What the engine leaves out of words."""
 
 PLACE = re.compile(r"\s*@([^,]+),([^,]+),\s*([\d.]+)\s*(m|km|mi|ft)\s*")
+
+
+class _Tag(Tag):  # type: ignore[misc] # redisvl has no types
+    """redisvl's own leaves ````` and ``_`` as they are, which the engine reads as a space."""
+
+    escaper = TokenEscaper(re.compile(r"[\s!-/:-@\[-`{-\x7f]"))
 
 
 def parse(where: Any, catalogue: Catalogue) -> str | None:
@@ -60,24 +71,27 @@ def parse(where: Any, catalogue: Catalogue) -> str | None:
     if not isinstance(conditions, (list, tuple)):
         raise InvalidWhere(f"{where!r} is not a condition", remedy="Write it like year>=1990")
     parser = _Parser(catalogue)
-    expressions = [parser.parse(condition, 0) for condition in conditions]
-    if any(expression is None for expression in expressions):
+    parts = [parser.parse(condition, 0) for condition in conditions]
+    if any(part is None for part in parts):
         return None
-    kept = [expression for expression in expressions if expression is not None]
-    return f"({reduce(and_, kept)})" if kept else EVERYTHING
+    return f"({_joined(parts, ' ')})" if parts else EVERYTHING
 
 
 class _Parser:
-    """One ``where`` of one catalogue; counts its conditions."""
+    """One ``where`` of one catalogue; counts what it holds."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._count = 0
+        self._conditions = 0
+        self._values = 0
 
-    def parse(self, node: Any, depth: int) -> FilterExpression | None:
+    def parse(self, node: Any, depth: int) -> str | None:
         """A filter for ``node``, None where nothing can match it."""
+        self._conditions += 1
         if depth > MAX_DEPTH:
             raise InvalidWhere(f"the conditions nest deeper than {MAX_DEPTH}")
+        if self._conditions > MAX_CONDITIONS:
+            raise InvalidWhere(f"there are more than {MAX_CONDITIONS} conditions and groups")
         if isinstance(node, Mapping):
             return self._group(node, depth)
         if not isinstance(node, str):
@@ -85,12 +99,9 @@ class _Parser:
                 f"{node!r} is not a condition",
                 remedy='Write it like "year>=1990" or {"any": ["genres=Drama", "year>=1990"]}',
             )
-        self._count += 1
-        if self._count > MAX_CONDITIONS:
-            raise InvalidWhere(f"there are more than {MAX_CONDITIONS} conditions")
         return self._condition(node)
 
-    def _group(self, node: Mapping[str, Any], depth: int) -> FilterExpression | None:
+    def _group(self, node: Mapping[str, Any], depth: int) -> str | None:
         if len(node) != 1 or next(iter(node)) not in ("any", "all", "not"):
             raise InvalidWhere(
                 f"{sorted(map(str, node))} is no group of conditions",
@@ -101,22 +112,22 @@ class _Parser:
             negated = self.parse(inner, depth + 1)
             if negated is None:
                 raise InvalidWhere("'not' stands around a group that is empty")
-            return FilterExpression(f"(-{negated})")
+            return f"(-{negated})"
         if not isinstance(inner, (list, tuple)):
             raise InvalidWhere(f"{kind!r} takes a list of conditions, not {inner!r}")
         parts = [self.parse(part, depth + 1) for part in inner]
         kept = [part for part in parts if part is not None]
         if kind == "any":
-            return reduce(or_, kept) if kept else None
+            return _joined(kept, " | ") if kept else None
         if not parts:
             raise InvalidWhere("'all' holds no condition")
-        return reduce(and_, kept) if len(kept) == len(parts) else None
+        return _joined(kept, " ") if len(kept) == len(parts) else None
 
-    def _condition(self, text: str) -> FilterExpression:
+    def _condition(self, text: str) -> str:
         if len(text) > MAX_CHARS:
             raise InvalidWhere(f"a condition has {len(text)} characters, the limit is {MAX_CHARS}")
         found = CONDITION.fullmatch(text)
-        if not found:
+        if not found or not _is_unicode(text):
             raise InvalidWhere(
                 f"{text!r} is not a condition", remedy="Write FIELD OP VALUE, like year>=1990"
             )
@@ -126,12 +137,13 @@ class _Parser:
             raise UnknownField("where", name, self._searchable())
         self._check_operator(name, field, operator)
         if not value.strip():
-            raise InvalidWhere(
-                f"{text!r} has no value",
-                remedy=f"Write it like {EXAMPLES[field.type].format(name)}",
-            )
-        make = {"tag": _tag, "number": _number, "text": _text, "geo": _geo}[field.type]
-        return make(name, operator, value)
+            example = EXAMPLES[field.type].format(name)
+            raise InvalidWhere(f"{text!r} has no value", remedy=f"Write it like {example}")
+        values = [value] if field.type == "geo" else _alternatives(value)
+        self._values += len(values)
+        if self._values > MAX_VALUES:
+            raise InvalidWhere(f"the conditions name more than {MAX_VALUES} values")
+        return MAKERS[field.type](name, operator, values)
 
     def _searchable(self) -> list[str]:
         return [name for name, field in self._catalogue.fields.items() if field.type != "stored"]
@@ -149,6 +161,11 @@ class _Parser:
             )
 
 
+def _joined(parts: Sequence[str | FilterExpression | None], sign: str) -> str:
+    # In one flat group: redisvl's operators nest pairs, and many overflow the engine's parser.
+    return str(parts[0]) if len(parts) == 1 else f"({sign.join(map(str, parts))})"
+
+
 def _alternatives(value: str) -> list[str]:
     parts = [part.replace(r"\|", "|").strip() for part in re.split(r"(?<!\\)\|", value)]
     if not all(parts):
@@ -156,22 +173,21 @@ def _alternatives(value: str) -> list[str]:
     return parts
 
 
-def _tag(name: str, operator: str, value: str) -> FilterExpression:
-    values = _alternatives(value)
-    if any("\x00" in part for part in values):
-        raise InvalidWhere(f"the value of {name!r} holds a NUL character")
-    return Tag(name) == values if operator == "=" else Tag(name) != values
+def _tag(name: str, operator: str, values: list[str]) -> str:
+    labels = [" ".join(value.split()) for value in values]
+    for label in labels:
+        if CONTROL.search(label):
+            raise InvalidWhere(f"{label!r} holds a control character, which no tag does")
+    return str(_Tag(name) == labels if operator == "=" else _Tag(name) != labels)
 
 
-def _number(name: str, operator: str, value: str) -> FilterExpression:
-    if operator in (">", ">=", "<", "<="):
-        number = _float(value)
-        field = Num(name)
-        return {">": field.__gt__, ">=": field.__ge__, "<": field.__lt__, "<=": field.__le__}[
-            operator
-        ](number)
-    either = reduce(or_, [_number_or_range(name, part) for part in _alternatives(value)])
-    return either if operator == "=" else FilterExpression(f"(-{either})")
+def _number(name: str, operator: str, values: list[str]) -> str:
+    field = Num(name)
+    compare = {">": field.__gt__, ">=": field.__ge__, "<": field.__lt__, "<=": field.__le__}
+    if operator in compare:
+        return str(compare[operator](_float("|".join(values))))
+    either = _joined([_number_or_range(name, value) for value in values], " | ")
+    return either if operator == "=" else f"(-{either})"
 
 
 def _number_or_range(name: str, text: str) -> FilterExpression:
@@ -192,37 +208,60 @@ def _number_or_range(name: str, text: str) -> FilterExpression:
 
 
 def _float(text: str) -> int | float:
+    text = text.strip()
     try:
-        number = int(text) if text.strip().lstrip("+-").isdecimal() else float(text)
+        if "_" in text:
+            raise ValueError("Python's own way to write a number")
+        number = int(text) if text.lstrip("+-").isdecimal() else float(text)
     except ValueError as error:
-        raise InvalidWhere(f"{text.strip()!r} is not a number") from error
+        raise InvalidWhere(f"{text!r} is not a number") from error
     if number != number or abs(number) > 1.7e308:
-        raise InvalidWhere(f"{text.strip()!r} is not a finite number")
+        raise InvalidWhere(f"{text!r} is not a finite number")
     return number
 
 
-def _text(name: str, _operator: str, value: str) -> FilterExpression:
+def _text(name: str, _operator: str, values: list[str]) -> str:
     phrases = []
-    for part in _alternatives(value):
-        words = [word for word in NOT_IN_WORDS.split(part) if word]
-        if not words:
-            raise InvalidWhere(f"{part!r} holds no word")
-        # Words without punctuation cannot close the clause, so the pattern operator is safe and
-        # gives what a phrase does not: stemming (robots finds robot).
-        phrases.append(reduce(and_, [Text(name) % word for word in words]))
-    return reduce(or_, phrases)
+    for value in values:
+        words = BETWEEN_WORDS.split(DROPPED.sub("", value))
+        # Each word as a phrase of its own: the engine stems plain words in some queries but not
+        # beside a vector. Capitals are kept only in what looks like a number (1E5).
+        kept = [word.lower() if word.isascii() else word for word in words if word.strip("_")]
+        if not kept:
+            raise InvalidWhere(f"{value!r} holds no word")
+        phrases.append(_joined([Text(name) == word for word in kept], " "))
+    return _joined(phrases, " | ")
 
 
-def _geo(name: str, operator: str, value: str) -> FilterExpression:
+def _geo(name: str, operator: str, values: list[str]) -> str:
+    [value] = values
     found = PLACE.fullmatch(value)
     try:
         if not found:
             raise ValueError("it is not @LONGITUDE,LATITUDE,RADIUS with m, km, mi or ft")
         lon, lat, radius, unit = found.groups()
+        if abs(float(lat)) > MAX_LATITUDE:
+            raise ValueError(f"the latitude is not within {MAX_LATITUDE} of the equator")
         circle = GeoRadius(float(lon), float(lat), float(radius), unit)
     except ValueError as error:
         raise InvalidWhere(
             f"{value.strip()!r} is no circle: {error}",
             remedy=f"Write {EXAMPLES['geo'].format(name)}",
         ) from error
-    return Geo(name) == circle if operator == "=" else Geo(name) != circle
+    return str(Geo(name) == circle if operator == "=" else Geo(name) != circle)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+MAKERS: dict[str, Callable[[str, str, list[str]], str]] = {
+    "tag": _tag,
+    "number": _number,
+    "text": _text,
+    "geo": _geo,
+}

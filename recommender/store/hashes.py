@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from recommender.catalogue import vector_field
 from recommender.seen import SeenIds
 from recommender.store.connection import Client, translated
 
@@ -14,11 +15,6 @@ DIGEST, EMBEDDED, WRITTEN_AT = "_digest", "_embedded", "_at"
 def prefix_of(catalogue: str, generation: int) -> str:
     """What the keys of all items of one generation start with."""
     return f"{catalogue}:{generation}:item:"
-
-
-def vector_field(vector: str) -> str:
-    """The hash field that holds the vector called ``vector``."""
-    return f"{vector}_vector"
 
 
 def digests(

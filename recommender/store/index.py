@@ -12,11 +12,11 @@ import redis
 from redis.commands.search.index_definition import IndexDefinition, IndexType
 from redisvl.schema import IndexSchema
 
-from recommender.catalogue import Catalogue
+from recommender.catalogue import Catalogue, vector_field
 from recommender.errors import IndexNotReady, StoreError
 from recommender.fields import TAG_SEPARATOR
 from recommender.store.connection import Client, translated
-from recommender.store.hashes import WRITTEN_AT, prefix_of, vector_field
+from recommender.store.hashes import WRITTEN_AT, prefix_of
 
 POLL_SECONDS = 0.05
 STALLED_SECONDS = 120.0

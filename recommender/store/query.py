@@ -5,16 +5,18 @@ redisvl's query objects cost 40 % of a call, so they serve for schema and filter
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import redis
 
+from recommender.catalogue import vector_field
 from recommender.errors import IndexNotReady, StoreError
 from recommender.fields import KINDS, TAG_SEPARATOR
 from recommender.store.connection import Client, translated
-from recommender.store.hashes import WRITTEN_AT, vector_field
+from recommender.store.hashes import WRITTEN_AT
 
 TIMEOUT_MS = 10_000
 """The engine's own default of 500 ms cuts a query short in silence."""
@@ -111,19 +113,25 @@ def count(client: Client, index: str, filter: str) -> int:
 
 
 def tag_counts(client: Client, index: str, filter: str, field: str) -> dict[str, int]:
-    """How often each label of a tag field occurs under the filter, most frequent first."""
+    """How often each label of a tag field occurs under the filter, most frequent first.
+
+    Labels that differ only in case (of ASCII letters) are one to the engine, so they are counted as
+    one, in the more frequent spelling.
+    """
     rows = _aggregate(
         client, index, filter,
-        "LOAD", 1, f"@{field}", "APPLY", f'split(@{field}, "{TAG_SEPARATOR}")', "AS", "label",
+        "LOAD", 1, f"@{field}", "FILTER", f"exists(@{field})",
+        "APPLY", f'split(@{field}, "{TAG_SEPARATOR}")', "AS", "label",
         "GROUPBY", 1, "@label", "REDUCE", "COUNT", 0, "AS", "n",
         "SORTBY", 4, "@n", "DESC", "@label", "ASC", "LIMIT", 0, FACET_VALUES,
     )  # fmt: skip
-    counts: dict[str, int] = {}
+    spelling: dict[bytes, str] = {}
+    counts: Counter[str] = Counter()
     for row in rows:
         named = dict(zip(row[::2], row[1::2], strict=True))
-        if named.get(b"label"):
-            counts[named[b"label"].decode()] = int(named[b"n"])
-    return counts
+        label = named[b"label"]
+        counts[spelling.setdefault(label.lower(), label.decode())] += int(named[b"n"])
+    return dict(counts.most_common())
 
 
 def number_range(client: Client, index: str, filter: str, field: str) -> tuple[int, float, float]:
