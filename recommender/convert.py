@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from recommender import vectors
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidVector, RecordError
-from recommender.fields import KINDS, is_missing
+from recommender.fields import KINDS, as_text, is_missing
 from recommender.items import check_id, digest, encode
 from recommender.template import Template
+
+KNOWN_VALUES, KNOWN_CHARS = 2000, 60
+"""How many converted values of a field are remembered, and how long they may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,41 @@ class Prepared:
     embedded: str
 
 
+class _Field:
+    """One field of the catalogue, with the conversions of the values that come again and again."""
+
+    def __init__(self, name: str, catalogue: Catalogue) -> None:
+        spec = catalogue.fields[name]
+        self.name = name
+        self.column = catalogue.column(name)
+        self._separator = spec.separator
+        self._kind = KINDS[spec.type]
+        self._known: dict[str, tuple[bytes, str] | None] = {}
+
+    def convert(self, raw: Any) -> tuple[bytes, str] | None:
+        """The value as Redis keeps it and as a template shows it, None where it is missing.
+
+        Raises RecordError naming the field.
+        """
+        if type(raw) is not str or len(raw) > KNOWN_CHARS:
+            return self._convert(raw)
+        if raw not in self._known:
+            if len(self._known) >= KNOWN_VALUES:
+                self._known.clear()
+            self._known[raw] = self._convert(raw)
+        return self._known[raw]
+
+    def _convert(self, raw: Any) -> tuple[bytes, str] | None:
+        try:
+            value = None if is_missing(raw) else self._kind.parse(raw, self._separator)
+            return None if value is None else (self._kind.pack(value), as_text(value))
+        except RecordError as error:
+            error.message = f"{self.name}: {error.message}"
+            raise
+        except RecursionError as error:
+            raise RecordError(f"{self.name}: it nests too deeply") from error
+
+
 class Converter:
     """Turns the records of one source into items of one catalogue."""
 
@@ -43,10 +81,7 @@ class Converter:
         self._catalogue = catalogue
         self._dims = dims
         self._key = catalogue.fields_digest()
-        self._fields = [
-            (name, catalogue.column(name), spec.separator, KINDS[spec.type])
-            for name, spec in catalogue.fields.items()
-        ]
+        self._fields = [_Field(name, catalogue) for name in catalogue.fields]
         self._templates = {
             name: Template(spec.template)
             for name, spec in catalogue.vectors.items()
@@ -55,7 +90,7 @@ class Converter:
         self._given = {
             name: spec.column for name, spec in catalogue.vectors.items() if spec.column is not None
         }
-        self.columns = [column for _, column, _, _ in self._fields] + list(self._given.values())
+        self.columns = [field.column for field in self._fields] + list(self._given.values())
         """The source's columns that are used, beside the id."""
 
     def id_of(self, values: Mapping[str, Any]) -> str:
@@ -77,23 +112,16 @@ class Converter:
 
     def prepare(self, id: str, values: Mapping[str, Any]) -> Prepared:
         """Everything about the item but its vectors. Raises RecordError naming the field."""
-        parsed: dict[str, Any] = {}
         packed: dict[str, bytes] = {}
+        words: dict[str, str] = {}
         missing: list[str] = []
-        for name, column, separator, kind in self._fields:
-            raw = values.get(column)
-            try:
-                value = None if is_missing(raw) else kind.parse(raw, separator)
-                if value is None:
-                    missing.append(name)
-                else:
-                    parsed[name], packed[name] = value, kind.pack(value)
-            except RecordError as error:
-                error.message = f"{name}: {error.message}"
-                raise
-            except RecursionError as error:
-                raise RecordError(f"{name}: it nests too deeply") from error
-        texts = {name: template.render(parsed) for name, template in self._templates.items()}
+        for field in self._fields:
+            found = field.convert(values.get(field.column))
+            if found is None:
+                missing.append(field.name)
+            else:
+                packed[field.name], words[field.name] = found
+        texts = {name: template.render(words) for name, template in self._templates.items()}
         for name, text in texts.items():
             if not text:
                 fields = ", ".join(self._templates[name].fields)

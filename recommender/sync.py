@@ -176,7 +176,10 @@ class _Load:
         self._progress.stage("read", self.report.read, None)
 
     def _write_changed(self, entries: Sequence[tuple[Record, str, str]]) -> None:
-        stored = hashes.digests(self._client, self._prefix, [id for _, id, _ in entries])
+        ids = [id for _, id, _ in entries]
+        stored = [(None, None)] * len(ids)
+        if not self._is_new:
+            stored = hashes.digests(self._client, self._prefix, ids)
         rows: list[_Row] = []
         for (record, id, digest), (old_digest, old_embedded) in zip(entries, stored, strict=True):
             if old_digest == digest.encode():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from string import Formatter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from recommender.errors import InvalidCatalogue
-from recommender.fields import FIELD_NAME, as_text, is_missing
+from recommender.fields import FIELD_NAME
 
 TAIL = re.compile(r"\W*\s|\W*$|")
 """What of the text between two fields ends the first one: signs up to the last white space."""
@@ -50,13 +50,13 @@ class Template:
         self._pieces = _pieces([(literal, name) for literal, name, _, _ in parts])
         self.fields = [piece.field for piece in self._pieces]
 
-    def render(self, values: Mapping[str, Any]) -> str:
-        """The text for one item, "" if none of its fields has a value."""
+    def render(self, words: Mapping[str, str]) -> str:
+        """The text for one item from the texts of its fields, "" if none of them has any."""
         parts: list[str] = []
         for head, field, tail in self._pieces:
-            value = values.get(field)
-            if not is_missing(value):
-                parts += (head, value if isinstance(value, str) else as_text(value), tail)
+            text = words.get(field)
+            if text:
+                parts += (head, text, tail)
         text = "".join(parts).strip()
         return text.rstrip(SEPARATORS) if parts and parts[-1] != self._pieces[-1].tail else text
 
