@@ -7,6 +7,7 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -25,12 +26,13 @@ from benchmarks.common import (
     timed,
 )
 from recommender import Catalogue, vectors
+from recommender.catalogue import vector_field
 from recommender.convert import Converter
 from recommender.embedders.base import Embedder, make_embedder
 from recommender.settings import Settings
-from recommender.store.hashes import prefix_of, vector_field
+from recommender.store.hashes import prefix_of
 
-ROUNDS = 3
+ROUNDS = 5
 EMBED_BATCH = 1000
 PIPELINE = 500
 MEMORY_MB = 300
@@ -52,7 +54,7 @@ class Parts:
     embedder: Embedder
     ids: list[str]
     texts: list[str]
-    commands: list[list[bytes | str]]
+    commands: list[list[str | bytes]]
 
     def embed(self) -> None:
         """All texts through the embedder, and nothing else."""
@@ -72,14 +74,17 @@ def _parts(source: Path, catalogue: Catalogue) -> Parts:
     """The same texts, field bytes and vectors that the product makes of ``source``."""
     embedder = make_embedder("wordllama", None, Settings(home=Path()))
     converter = Converter(catalogue, {"text": embedder.dims})
-    ids, texts, commands = [], [], []
+    prefix = prefix_of(catalogue.name, 1)
+    ids: list[str] = []
+    texts: list[str] = []
+    commands: list[list[str | bytes]] = []
     with source.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             item = converter.prepare(converter.id_of(row), row)
             ids.append(item.id)
             texts.append(item.texts["text"])
             pairs = [part for pair in item.fields.items() for part in pair]
-            commands.append(["HSET", prefix_of(catalogue.name, 1) + item.id, *pairs])
+            commands.append(["HSET", prefix + item.id, *pairs])
     for start in range(0, len(texts), EMBED_BATCH):
         blobs = vectors.to_bytes(embedder.embed(texts[start : start + EMBED_BATCH]), "float32")
         for command, blob in zip(commands[start : start + EMBED_BATCH], blobs, strict=True):
@@ -108,7 +113,7 @@ def _times(source: Path) -> Iterator[Measurement]:
     for _ in range(ROUNDS):
         embed.append(timed(parts.embed))
         with private_redis() as store:
-            write.append(timed(lambda store=store: parts.write(store)))
+            write.append(timed(partial(parts.write, store)))
         loads.append(_in_processes(source, catalogue, id))
         here.append(_in_this_process(source, catalogue, id))
     gc.unfreeze()

@@ -116,7 +116,7 @@ class Exact:
             scores = self.vectors[passing[passing != seed]] @ self.vectors[seed]
             count = min(LIMIT, len(scores))
             tenth = np.partition(scores, -count)[-count]
-            hits = [self.places[hit] for hit in set(ask(id)) if hit != id][:LIMIT]
+            hits = [self.places[hit] for hit in ask(id) if hit != id][:LIMIT]
             found += int((self.vectors[hits] @ self.vectors[seed] >= tenth - 1e-6).sum())
             wanted += count
         return found / wanted

@@ -177,7 +177,7 @@ class _Load:
 
     def _write_changed(self, entries: Sequence[tuple[Record, str, str]]) -> None:
         ids = [id for _, id, _ in entries]
-        stored = [(None, None)] * len(ids)
+        stored: list[tuple[bytes | None, bytes | None]] = [(None, None)] * len(ids)
         if not self._is_new:
             stored = hashes.digests(self._client, self._prefix, ids)
         rows: list[_Row] = []

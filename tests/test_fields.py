@@ -166,7 +166,9 @@ def test_what_is_no_place(value: Any, said: str) -> None:
 def test_the_longest_text() -> None:
     assert len(parse("text", "x" * MAX_TEXT_CHARS)) == MAX_TEXT_CHARS == 1_000_000
     for kind in ("text", "stored"):
-        assert refusal(kind, "x" * 1_000_001) == "it has 1,000,001 characters, the limit is 1,000,000"
+        assert (
+            refusal(kind, "x" * 1_000_001) == "it has 1,000,001 characters, the limit is 1,000,000"
+        )
     assert "characters, the limit is" in refusal("stored", ["x" * 500_000] * 2)
 
 

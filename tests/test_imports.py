@@ -42,11 +42,7 @@ ONLY_IN = {
 }
 """A package of others -> the only places that may import it."""
 
-LEVELS = {
-    name: level
-    for level, names in enumerate(TABLE.split("="))
-    for name in names.split()
-}
+LEVELS = {name: level for level, names in enumerate(TABLE.split("=")) for name in names.split()}
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for top in ("recommender", "loaders", "api")
@@ -120,7 +116,9 @@ def test_there_is_no_cycle() -> None:
 
 @pytest.mark.parametrize("package", ONLY_IN)
 def test_packages_of_others_are_imported_in_their_place_only(package: str) -> None:
-    users = {name for name, found in GRAPH.items() if any(is_in(other, [package]) for other in found)}
+    users = {
+        name for name, found in GRAPH.items() if any(is_in(other, [package]) for other in found)
+    }
     assert users, f"nothing imports {package}: take it out of the table"
     assert [name for name in users if not is_in(name, ONLY_IN[package])] == []
 
@@ -138,6 +136,7 @@ def test_imports_are_written_out_in_full() -> None:
         name
         for name, path in MODULES.items()
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ImportFrom) and (node.level or any(a.name == "*" for a in node.names))
+        if isinstance(node, ast.ImportFrom)
+        and (node.level or any(a.name == "*" for a in node.names))
     ]
     assert relative == []

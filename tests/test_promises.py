@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given
+from conftest import Quiet
+from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from recommender import Catalogue, Record, Recommender, Reject, Report, Results, Settings, sync
+from recommender import Catalogue, Recommender, Record, Reject, Results, Settings, sync
 from recommender.store.connection import Server
 
 COLOURS = ("red", "green", "blue")
@@ -32,6 +33,7 @@ ITEMS = [
 IDS = [item["id"] for item in ITEMS]
 MATRIX = np.array([item["v"] for item in ITEMS])
 UNIT = MATRIX / np.linalg.norm(MATRIX, axis=1, keepdims=True)
+NAMES = ["flat-cosine", "hnsw-cosine", "flat-ip", "hnsw-ip", "flat-l2", "hnsw-l2"]
 ROUNDING = 2e-6
 """Redis computes in float32, and a score has six digits."""
 
@@ -56,48 +58,25 @@ def catalogue(index: str, metric: str = "cosine") -> Catalogue:
                 "colours": {"type": "tag"},
                 "size": {"type": "number"},
             },
-            "vectors": {"v": {"embedder": "given", "column": "v", "index": index, "metric": metric}},
+            "vectors": {
+                "v": {"embedder": "given", "column": "v", "index": index, "metric": metric}
+            },
         }
-    )  # fmt: skip
-
-
-class Silent:
-    """A progress that nobody looks at."""
-
-    def stage(self, name: str, done: float, total: float | None) -> None: ...
-    def note(self, text: str) -> None: ...
-
-
-Load = Callable[..., Report]
+    )
 
 
 @pytest.fixture(scope="module")
-def fill(_redis: Server, settings: Settings) -> Iterator[Load]:
-    """``fill(catalogue, [{...}, ...], rejects)``; what it loads lasts as long as this module."""
-
-    def run(
-        made: Catalogue, values: list[dict[str, Any]], rejects: list[Reject] | None = None
-    ) -> Report:
-        records = [Record(f"record {n}", value) for n, value in enumerate(values, 1)]
-        collected = [] if rejects is None else rejects
-        return sync(
-            _redis, made, records, settings, progress=Silent(), on_reject=collected.append
-        )  # fmt: skip
-
-    yield run
+def engines(_redis: Server, settings: Settings) -> Iterator[dict[str, Recommender]]:
+    """The same items under each index and metric, for all tests of this module."""
+    records = [Record(f"record {number}", item) for number, item in enumerate(ITEMS)]
+    opened = {}
+    for made in (catalogue(*name.split("-")) for name in NAMES):
+        rejects: list[Reject] = []
+        sync(_redis, made, records, settings, progress=Quiet(), on_reject=rejects.append)
+        assert not rejects
+        opened[made.name] = Recommender(made.name, settings=settings, server=_redis)
+    yield opened
     _redis.client.flushall()
-
-
-@pytest.fixture(scope="module")
-def engines(fill: Load, _redis: Server, settings: Settings) -> dict[str, Recommender]:
-    """The same items under each index and metric."""
-    made = [catalogue(*kind) for kind in product(("flat", "hnsw"), ("cosine", "ip", "l2"))]
-    for one in made:
-        fill(one, ITEMS)
-    return {one.name: Recommender(one.name, settings=settings, server=_redis) for one in made}
-
-
-NAMES = ["flat-cosine", "hnsw-cosine", "flat-ip", "hnsw-ip", "flat-l2", "hnsw-l2"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +92,6 @@ class Question:
     exclude: set[str]
     min_score: float | None
     exact: bool
-    options: dict[str, Any] = field(init=False, repr=False)
 
     @property
     def metric(self) -> str:
@@ -161,12 +139,7 @@ questions = st.builds(
     min_score=st.none() | st.sampled_from([-0.4, 0.0, 0.3, 0.65, 0.9]),
     exact=st.booleans(),
 )
-some = examples(
-    max_examples=400,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
-)
+some = examples(max_examples=120, deadline=None, derandomize=True)
 
 
 @given(questions)
@@ -205,7 +178,7 @@ def test_the_answer_is_numpys(engines: dict[str, Recommender], question: Questio
 def test_pages_are_one_long_page(
     engines: dict[str, Recommender], question: Question, size: int
 ) -> None:
-    length = 24  # with eight excluded and the seed: within one pool
+    length = 23  # with eight excluded and the seed 32: all from one pool
     whole = question.ask(engines, limit=length, offset=0)
     pages = [
         hit
@@ -215,3 +188,20 @@ def test_pages_are_one_long_page(
     assert len({hit.id for hit in pages}) == len(pages)
     assert {hit.id for hit in pages} == {hit.id for hit in whole}
     assert [hit.score for hit in pages] == [hit.score for hit in whole]
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="beyond 31 rows the pool grows, and a filtered search breaks ties anew: page 4 repeats",
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_deep_pages_are_one_long_page(engines: dict[str, Recommender], name: str) -> None:
+    def ids(seed: str, limit: int, offset: int) -> list[str]:
+        where = "colours=red|blue"
+        found = engines[name].similar(seed, limit=limit, offset=offset, where=where)
+        return [hit.id for hit in found]
+
+    for seed in IDS[:27]:
+        pages = [id for offset in range(0, 60, 10) for id in ids(seed, 10, offset)]
+        assert len({*pages}) == len(pages)
+        assert {*pages} == {*ids(seed, 60, 0)}

@@ -82,8 +82,9 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_the_processes_own_environment_is_the_default() -> None:
+    ask = "from recommender import Settings; print(Settings.from_env().redis_url)"
     done = subprocess.run(
-        [sys.executable, "-c", "from recommender import Settings; print(Settings.from_env().redis_url)"],
+        [sys.executable, "-c", ask],
         env={**os.environ, "REDIS_URL": "redis://from-the-environment", "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -93,16 +94,17 @@ def test_the_processes_own_environment_is_the_default() -> None:
 def readings(path: Path) -> Iterator[str]:
     """The lines of a file that name one of READERS, as an attribute or by importing it."""
     for node in ast.walk(ast.parse(path.read_text())):
-        named = (
-            isinstance(node, ast.Attribute) and node.attr in READERS
-            or isinstance(node, ast.ImportFrom) and any(a.name in READERS for a in node.names)
-        )  # fmt: skip
+        named = (isinstance(node, ast.Attribute) and node.attr in READERS) or (
+            isinstance(node, ast.ImportFrom) and any(a.name in READERS for a in node.names)
+        )
         if named:
             yield f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
 def test_the_environment_is_read_in_settings_only() -> None:
-    files = [path for top in ("recommender", "loaders", "api") for path in (ROOT / top).rglob("*.py")]
+    files = [
+        path for top in ("recommender", "loaders", "api") for path in (ROOT / top).rglob("*.py")
+    ]
     assert len(files) > 20
     found = [line for path in files for line in readings(path)]
     assert found, "the test itself finds nothing"

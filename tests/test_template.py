@@ -97,7 +97,7 @@ def test_braces_that_do_not_match(source: str) -> None:
      "{title.__class__}"],
 )  # fmt: skip
 def test_braces_that_hold_more_than_a_name(source: str) -> None:
-    with pytest.raises(InvalidCatalogue, match="not a field's name. Write {title}"):
+    with pytest.raises(InvalidCatalogue, match=r"not a field's name\. Write \{title\}"):
         Template(source)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from conftest import Load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +17,7 @@ from recommender.errors import InvalidWhere, UnknownField
 from recommender.where import EVERYTHING, parse
 
 Film = dict[str, Any]
+Load = Callable[..., Any]
 Open = Callable[[str], Recommender]
 Oracle = Callable[[Film], bool]
 
@@ -75,6 +76,14 @@ def year(test: Callable[[float], bool]) -> Oracle:
     return lambda film: "year" in film and test(film["year"])
 
 
+def exactly(*numbers: float) -> Oracle:
+    return year(lambda y: y in numbers)
+
+
+def either(*oracles: Oracle) -> Oracle:
+    return lambda film: any(oracle(film) for oracle in oracles)
+
+
 def says(*words: str) -> Oracle:
     return lambda film: {*words} <= {*re.split(r"[^\w]+", lower(film.get("title", "")))}
 
@@ -114,25 +123,27 @@ CONDITIONS: list[tuple[str, str, Oracle]] = [
     ("genres=C:\\x", r"@genres:{C\:\\x}", tagged("c:\\x")),
     ("genres=nobody", "@genres:{nobody}", tagged()),
     ("year=1990", "@year:[1990 1990]", year(lambda y: y == 1990)),
-    ("year=1990|-5|+0", "((@year:[1990 1990] | @year:[-5 -5]) | @year:[0 0])", year(lambda y: y in (1990, -5, 0))),
+    ("year=5|-5|+0", "((@year:[5 5] | @year:[-5 -5]) | @year:[0 0])", exactly(5, -5, 0)),
     ("year!=1990", "(-@year:[1990 1990])", no(year(lambda y: y == 1990))),
-    ("year!=..0|1995", "(-(@year:[-inf 0] | @year:[1995 1995]))", no(year(lambda y: y <= 0 or y == 1995))),
+    ("year!=..0|5", "(-(@year:[-inf 0] | @year:[5 5]))", no(year(lambda y: y <= 0 or y == 5))),
     ("year>1990", "@year:[(1990 +inf]", year(lambda y: y > 1990)),
     ("year>=1990", "@year:[1990 +inf]", year(lambda y: y >= 1990)),
     ("year<-2.5", "@year:[-inf (-2.5]", year(lambda y: y < -2.5)),
     ("year <= -2.5", "@year:[-inf -2.5]", year(lambda y: y <= -2.5)),
     ("year=1990..1995", "@year:[1990 1995]", year(lambda y: 1990 <= y <= 1995)),
-    ("year=-5..-1|2000..", "(@year:[-5 -1] | @year:[2000 +inf])", year(lambda y: -5 <= y <= -1 or y >= 2000)),
+    ("year=-5..-1|2000..", "(@year:[-5 -1] | @year:[2000 +inf])",
+     either(year(lambda y: -5 <= y <= -1), year(lambda y: y >= 2000))),
     ("year=0 .. 1", "@year:[0 1]", year(lambda y: 0 <= y <= 1)),
     ("year=..-3", "@year:[-inf -3]", year(lambda y: y <= -3)),
     ("year=1990..1990", "@year:[1990 1990]", year(lambda y: y == 1990)),
-    ("year=1e-5|1e20", "(@year:[1e-05 1e-05] | @year:[1e+20 1e+20])", year(lambda y: y in (1e-5, 1e20))),
-    ("year=9007199254740992", "@year:[9007199254740992 9007199254740992]", year(lambda y: y == 2**53)),
+    ("year=1e-5|1e20", "(@year:[1e-05 1e-05] | @year:[1e+20 1e+20])", exactly(1e-5, 1e20)),
+    ("year=9007199254740992", "@year:[9007199254740992 9007199254740992]", exactly(2**53)),
     ("title~toy story", "(@title:(toy) @title:(story))", says("toy", "story")),
     ("title~Schindler's", "(@title:(Schindler) @title:(s))", says("schindler", "s")),
     ("title~spider-man", "(@title:(spider) @title:(man))", says("spider", "man")),
-    ("title~E.T.|list", "((@title:(E) @title:(T)) | @title:(list))", lambda f: says("e", "t")(f) or says("list")(f)),
-    ("title~2001|1999", "(@title:(2001) | @title:(1999))", lambda f: f["id"] in "fh"),
+    ("title~E.T.|list", "((@title:(E) @title:(T)) | @title:(list))",
+     either(says("e", "t"), says("list"))),
+    ("title~2001|1999", "(@title:(2001) | @title:(1999))", either(says("2001"), says("1999"))),
     ("title~snake_case", "@title:(snake_case)", says("snake_case")),
     ("title~(a)=>*", "@title:(a)", says("a")),
     ("title~amélie", "@title:(amélie)", says("amélie")),
@@ -228,7 +239,10 @@ for _ in range(9):
         ("title=x", "= does not go with 'title', which is a text. Write it like title~toy story"),
         ("title!=x", "!= does not go with 'title'"),
         ("place>1", "> does not go with 'place', which is a geo"),
-        ("poster=x", "'poster' is stored and not indexed. Conditions may name: genres, year, title"),
+        (
+            "poster=x",
+            "'poster' is stored and not indexed. Conditions may name: genres, year, title",
+        ),
         ("poster~x", "is stored and not indexed"),
         ("year=2000..1990", "the range '2000..1990' is reversed. Write year=1990..2000"),
         ("year=..", "'..' has no end"),
@@ -299,13 +313,13 @@ INJECTIONS = [
 @pytest.mark.parametrize("value", INJECTIONS, ids=ascii)
 def test_user_text_stays_a_value(films: Recommender, value: str) -> None:
     written = value.replace("|", r"\|")
-    everything = "".join(film["id"] for film in FILMS)
+    same = "".join(film["id"] for film in FILMS if tagged(value.strip())(film))
     for where in (f"genres={written}", f"genres=nobody|{written}", f"title~{written}"):
         try:
             ids = found(films, where)
         except InvalidWhere:
             continue
-        assert ids == ("l" if (where[0], value) == ("g", "*") else "") or (where[0] == "t" and ids != everything)
+        assert ids == same if where.startswith("genres") else len(ids) <= 3
     for where in (f"year={written}", f"year={written}..", f"year>{written}", f"place={written}",
                   f"place=@{written},1,1km", f"place=@1,1,1{written}", f"{written}=1"):  # fmt: skip
         with pytest.raises((InvalidWhere, UnknownField)):
@@ -337,10 +351,8 @@ def test_any_text_is_answered_or_refused(films: Recommender) -> None:
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(["genres=", "genres!=", "title~", "year=", "place=", ""]), labels)
     def holds(start: str, value: str) -> None:
-        try:
+        with suppress(InvalidWhere, UnknownField):
             films.count(start + value.replace("_", "-"))
-        except (InvalidWhere, UnknownField):
-            pass
 
     holds()
 
@@ -355,21 +367,25 @@ def one(load: Load, open_catalogue: Open, **fields: Any) -> Recommender:
 
 
 @pytest.mark.xfail(strict=True, reason="redisvl does not escape these: they are read as a space")
-@pytest.mark.parametrize("sign", ["`", "\t", "\n", "\x01", "\x7f"], ids=ascii)
+@pytest.mark.parametrize("sign", ["`", "\t", "\n"], ids=ascii)
 def test_signs_that_redisvl_leaves_as_they_are(load: Load, open_catalogue: Open, sign: str) -> None:
-    films = one(load, open_catalogue, genres=[f"a{sign}b"])
-    assert films.count(f"genres=a{sign}b") == 1
+    assert one(load, open_catalogue, genres=["a b"]).count(f"genres=a{sign}b") == 0
+    assert one(load, open_catalogue, genres=[f"a{sign}b"]).count(f"genres=a{sign}b") == 1
+
+
+@pytest.mark.xfail(strict=True, reason="read as a space too, and no backslash helps")
+@pytest.mark.parametrize("sign", ["\x01", "\x1b", "\x7f"], ids=ascii)
+def test_control_characters_are_not_a_space(load: Load, open_catalogue: Open, sign: str) -> None:
     films = one(load, open_catalogue, genres=["a b"])
-    assert films.count(f"genres=a{sign}b") == 0
+    with suppress(InvalidWhere):
+        assert films.count(f"genres=a{sign}b") == 0
 
 
 @pytest.mark.xfail(strict=True, reason="StoreError: Syntax error")
 @pytest.mark.parametrize("where", ["genres=_", "title~_", "title~toy _", "title~&_"])
 def test_an_underscore_alone(films: Recommender, where: str) -> None:
-    try:
+    with suppress(InvalidWhere):
         assert found(films, where) == ""
-    except InvalidWhere:
-        pass
 
 
 @pytest.mark.xfail(strict=True, raises=UnicodeEncodeError, reason="it reaches redis-py")
@@ -379,13 +395,12 @@ def test_half_of_a_surrogate_pair(films: Recommender, where: str) -> None:
         films.count(where)
 
 
-@pytest.mark.xfail(strict=True, raises=RecursionError, reason="a left-deep tree of expressions")
-@pytest.mark.parametrize("where", ["year=" + "1|" * 1500 + "0", "title~" + "a|" * 1500 + "toy"])
-def test_many_alternatives(films: Recommender, where: str) -> None:
-    try:
-        assert found(films, where) in ("f", "ab", "abi")
-    except InvalidWhere:
-        pass
+@pytest.mark.xfail(strict=True, reason="nested pairs: 'Parser stack overflow', RecursionError")
+@pytest.mark.parametrize("many", [300, 1500])
+@pytest.mark.parametrize(("start", "one", "last"), [("year=", "1|", "0"), ("title~", "x|", "2001")])
+def test_many_alternatives(films: Recommender, start: str, one: str, last: str, many: int) -> None:
+    with suppress(InvalidWhere):
+        assert found(films, start + one * many + last) == "f"
 
 
 @pytest.mark.xfail(strict=True, reason="the engine expands no words under KNN, nor under NOT")
@@ -396,7 +411,7 @@ def test_stems_are_found_by_counting_and_by_searching(films: Recommender, where:
 
 
 @pytest.mark.xfail(strict=True, reason="the engine does not put a number's letters in lower case")
-@pytest.mark.parametrize("word", ["1E5", "INF", "NaN"])
+@pytest.mark.parametrize("word", ["1E5", "INF"])
 def test_words_that_look_like_numbers(load: Load, open_catalogue: Open, word: str) -> None:
     assert one(load, open_catalogue, title=f"the {word} plan").count(f"title~{word}") == 1
 
@@ -415,7 +430,12 @@ def test_a_tag_with_a_nul(load: Load, open_catalogue: Open) -> None:
     assert rejects or open_catalogue("films").count("genres=a") == 0
 
 
-BY_KIND = {"tag": ("x", "=x"), "text": ("x", "~x"), "number": (3, ">2"), "geo": ("1,2", "=@1,2,1km")}
+BY_KIND = {
+    "tag": ("x", "=x"),
+    "text": ("x", "~x"),
+    "number": (3, ">2"),
+    "geo": ("1,2", "=@1,2,1km"),
+}
 
 
 @pytest.mark.parametrize(
