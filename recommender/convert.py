@@ -106,7 +106,10 @@ class Converter:
 
         It is taken from the source's own values, so that an unchanged record costs nothing more.
         """
-        used = repr([values.get(column) for column in self.columns])
+        try:
+            used = repr([_plain(values.get(column)) for column in self.columns])
+        except (ValueError, RecursionError) as error:  # thousands of digits, a bottomless list
+            raise RecordError("a value is too long or too deep to be kept") from error
         state = blake2b(used.encode(errors="surrogatepass"), digest_size=16, key=self._key)
         return state.hexdigest()
 
@@ -116,7 +119,7 @@ class Converter:
         words: dict[str, str] = {}
         missing: list[str] = []
         for field in self._fields:
-            found = field.convert(values.get(field.column))
+            found = field.convert(_plain(values.get(field.column)))
             if found is None:
                 missing.append(field.name)
             else:
@@ -127,7 +130,8 @@ class Converter:
                 fields = ", ".join(self._templates[name].fields)
                 raise RecordError(f"there is nothing to embed: {fields} have no value")
         given = {
-            name: self._vector(name, values.get(column)) for name, column in self._given.items()
+            name: self._vector(name, _plain(values.get(column)))
+            for name, column in self._given.items()
         }
         sources = {name: encode(text) for name, text in texts.items()}
         sources |= {name: vector.tobytes() for name, vector in given.items()}
@@ -143,10 +147,15 @@ class Converter:
             raise RecordError(f"{column}: {error}") from error
 
 
+def _plain(value: Any) -> Any:
+    """A value of numpy as Python's own: its ``repr`` is cut short and no JSON."""
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
 def parse_vector(value: Any) -> Any:
     """A source's vector: a list, or text that is one in JSON. None where it is neither."""
     try:
-        numbers = json.loads(value) if isinstance(value, str) else value
+        numbers = json.loads(value) if isinstance(value, str) else _plain(value)
     except (ValueError, RecursionError):
         return None
     return numbers if isinstance(numbers, (list, tuple)) else None

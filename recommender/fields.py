@@ -34,6 +34,11 @@ MAX_LATITUDE = 85.05112878
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 """Characters that no tag may hold: the engine cuts or drops them."""
 
+ODD_SPACE = re.compile(r"[^\S \t\x1c-\x1f]")
+PADDED_SPACE = re.compile(r" ([^\S \t\x1c-\x1f]) ")
+"""White space that ends no word of the engine (a line end glues two words together): it is kept
+with a space on either side."""
+
 FIELD_NAME = re.compile(r"[^\W\d_]\w{0,63}")
 """A field's name: letters, digits and _, a letter first; fit for templates, queries, addresses."""
 
@@ -52,7 +57,9 @@ class FieldKind:
 
 def is_missing(value: Any) -> bool:
     """Whether a source's value stands for nothing: None, blank text or an empty list."""
-    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, list) and not value)
 
 
 def as_text(value: Any) -> str:
@@ -81,7 +88,7 @@ def _parse_tags(value: Any, separator: str | None) -> list[str] | None:
         parts = text.split(separator) if separator else [text]
     # The engine trims labels and where takes any white space for one space, so they are kept so.
     cleaned = (label for part in parts if (label := " ".join(part.split())))
-    labels = list({label.lower(): label for label in cleaned}.values())
+    labels = list({encode(label).lower(): label for label in cleaned}.values())  # ASCII only
     for label in labels:
         size = len(encode(label))
         if size > MAX_TAG_BYTES:
@@ -108,7 +115,7 @@ def _parse_number(value: Any, _separator: str | None) -> int | float | None:
         raise RecordError(f"{_short(value)} is not a number")
     if number != number or abs(number) > MAX_NUMBER:
         raise RecordError(f"{_short(value)} is not a finite number")
-    return number
+    return int(number) if isinstance(number, int) else float(number)
 
 
 def _parse_geo(value: Any, _separator: str | None) -> tuple[float, float]:
@@ -121,7 +128,7 @@ def _parse_geo(value: Any, _separator: str | None) -> tuple[float, float]:
     else:
         parts = value.split(",") if isinstance(value, str) else value
     try:
-        longitude, latitude = (float(part) for part in parts)
+        longitude, latitude = map(_coordinate, parts)
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(
             f"{_short(value)} is not a place, which is 'longitude,latitude'"
@@ -134,11 +141,25 @@ def _parse_geo(value: Any, _separator: str | None) -> tuple[float, float]:
     return longitude, latitude
 
 
+def _coordinate(part: Any) -> float:
+    if isinstance(part, bool) or (isinstance(part, str) and "_" in part):
+        raise ValueError(part)
+    return float(part)
+
+
 def _parse_stored(value: Any, _separator: str | None) -> Any:
     text = value if isinstance(value, str) else _json(value)
     if len(text) > MAX_TEXT_CHARS:
         raise RecordError(f"it has {len(text):,} characters, the limit is {MAX_TEXT_CHARS:,}")
     return value
+
+
+def _pack_text(value: str) -> bytes:
+    return encode(ODD_SPACE.sub(r" \g<0> ", value))
+
+
+def _unpack_text(blob: bytes) -> str:
+    return PADDED_SPACE.sub(r"\1", blob.decode())
 
 
 def _pack_number(value: int | float) -> bytes:
@@ -170,7 +191,7 @@ def _short(value: Any) -> str:
 
 
 KINDS: dict[str, FieldKind] = {
-    "text": FieldKind(_parse_text, encode, bytes.decode),
+    "text": FieldKind(_parse_text, _pack_text, _unpack_text),
     "tag": FieldKind(
         _parse_tags,
         lambda labels: encode(TAG_SEPARATOR.join(labels)),

@@ -30,7 +30,8 @@ SEPARATORS = ("|", ";", ",")
 URL = re.compile(r"https?://\S+|/\S*|\S+\.(jpe?g|png|gif|webp|svg)", re.IGNORECASE)
 DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?|\d\d?[./]\d\d?[./]\d{4}")
 CODE = re.compile(r"[+-]?0\d+")
-NUMERIC = re.compile(r"[\d.+-]+")
+PRICE = re.compile(r"\W*\d{1,3}((?:[., ]?\d{3})*[.,]\d{1,2}|(?:[.,]\d{3})+)\W*")
+NUMERIC = re.compile(r"\W*[\d.+-]+\W*")
 WORD = re.compile(r"[^\W\d_]{3,}")
 
 
@@ -187,7 +188,7 @@ def _are_labels(column: Column) -> bool:
 
 
 def _field_of_text(column: Column) -> FieldSpec:
-    if column.share(URL) >= 0.9 or column.share(DATE) >= 0.9:
+    if any(column.share(pattern) >= 0.9 for pattern in (URL, DATE, PRICE)):
         return FieldSpec(type="stored")
     separator = _separator(column)
     if separator:

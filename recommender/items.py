@@ -103,7 +103,10 @@ class Facet:
 
 def check_id(value: Any) -> str:
     """An id as text. Raises RecordError for an empty, too long or unencodable one."""
-    text = value if isinstance(value, str) else "" if value is None else str(value)
+    try:
+        text = value if isinstance(value, str) else "" if value is None else str(value)
+    except (ValueError, RecursionError) as error:
+        raise RecordError("the id is too long or too deep") from error
     if not text.strip():
         raise RecordError("the id is empty")
     size = len(encode(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any
 
 from recommender.errors import InvalidCatalogue, MissingExtra, SourceError, suggest
@@ -45,9 +46,9 @@ def find(group: str, name: str) -> Any:
     try:
         return entries[name].load()
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in OURS:
+        package = (error.name or "").partition(".")[0]
+        if not package or package in OURS or find_spec(package):
             raise
-        package = error.name.partition(".")[0]
         raise MissingExtra(
             f"{name!r} needs the package {package!r}", remedy=f"pip install {package}"
         ) from error

@@ -163,10 +163,11 @@ class _Load:
             self.report.read += 1
             try:
                 id = self._converter.id_of(record.values)
+                digest = self._converter.digest_of(record.values)
             except RecordError as error:
                 self._reject(Reject(record.place, str(error)))
                 continue
-            fresh.append((record, id, self._converter.digest_of(record.values)))
+            fresh.append((record, id, digest))
         twice = self._seen.add([id for _, id, _ in fresh])
         for position in twice:
             record, id, _ = fresh[position]

@@ -57,8 +57,9 @@ class Template:
             text = words.get(field)
             if text:
                 parts += (head, text, tail)
-        text = "".join(parts).strip()
-        return text.rstrip(SEPARATORS) if parts and parts[-1] != self._pieces[-1].tail else text
+        if parts and parts[-1] != self._pieces[-1].tail:
+            parts[-1] = parts[-1].rstrip(SEPARATORS)
+        return "".join(parts).strip()
 
 
 def _pieces(parts: list[tuple[str, str | None]]) -> list[Piece]:

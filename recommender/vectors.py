@@ -32,7 +32,7 @@ def faults(vectors: NDArray[np.floating[Any]]) -> dict[int, str]:
 
     Redis would take NaN, infinite and zero vectors and answer with the score ``nan``.
     """
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):  # over: 1e15 as float16
         large = np.flatnonzero((np.abs(vectors) > MAX_ABSOLUTE).any(axis=1))
     bad = {int(row): f"holds numbers beyond {MAX_ABSOLUTE:.0e}" for row in large}
     bad |= {int(row): "is not finite" for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1))}
@@ -45,6 +45,8 @@ def check(value: Any, dims: int) -> NDArray[np.float64]:
 
     Raises InvalidVector for another length, anything but finite numbers, or all zeros.
     """
+    if isinstance(value, (list, tuple)) and bool in map(type, value):
+        raise InvalidVector("the vector is not a list of numbers")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, OverflowError) as error:

@@ -50,7 +50,7 @@ BETWEEN_WORDS = re.compile(r"[\s!-/:-@\[\]^`{-~]+")
 DROPPED = re.compile(r"[\\\x00-\x08\x0e-\x1f\x7f]")
 """What the engine leaves out of words."""
 
-PLACE = re.compile(r"\s*@([^,]+),([^,]+),\s*([\d.]+)\s*(m|km|mi|ft)\s*")
+PLACE = re.compile(r"\s*@([^,_]+),([^,_]+),\s*([\d.]+)\s*(m|km|mi|ft)\s*")
 
 
 class _Tag(Tag):  # type: ignore[misc] # redisvl has no types

@@ -65,7 +65,6 @@ def test_loaders_and_the_api_never_meet(module: str, spared: set[str]) -> None:
     assert sorted(loaded & (spared | {"openai", "wordllama"})) == []
 
 
-@pytest.mark.xfail(strict=True, reason="InvalidVector is an InvalidParameter and drawn beside it")
 def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
     drawn: dict[str, str] = {}
     parents = {0: "Exception"}

@@ -14,11 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = """
 recommender.errors
 = recommender.items recommender.settings recommender.registry recommender.vectors
-recommender.arguments recommender.seen
+recommender.arguments recommender.report recommender.seen
 = recommender.fields
 = recommender.template
 = recommender.catalogue
-= recommender.where recommender.inference recommender.convert
+= recommender.where recommender.convert
+= recommender.inference
 = recommender.embedders recommender.store
 = recommender.view recommender.sync recommender.scoring recommender.related recommender.explore
 recommender.evaluate recommender.engine

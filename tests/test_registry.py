@@ -151,9 +151,8 @@ def test_other_errors_of_a_package_are_not_hidden(install: Install, ask: Ask) ->
     assert said == "raw: ZeroDivisionError: division by zero"
 
 
-@pytest.mark.xfail(strict=True, reason="'pip install email.nosuch': email is there, nosuch never")
 def test_a_missing_part_of_a_package_that_is_there(install: Install, ask: Ask) -> None:
     install("mine", "loaders", "mine = mine:load", "import email.nosuch")
     said = ask("registry.find('recommender.loaders', 'mine')")
     assert "email.nosuch" in said
-    assert "pip install email.nosuch" not in said
+    assert "pip install" not in said
