@@ -136,8 +136,10 @@ class Catalogue(_Model):
                 "the catalogue file holds no settings",
                 remedy="'recommender infer FILE' prints one to start from",
             )
-        default = {"name": default_name} if default_name else {}
-        return cls.from_dict(default | data | ({"name": name} if name else {}))
+        named = {"name": name or data.get("name") or default_name}
+        if not named["name"]:
+            raise InvalidCatalogue("the catalogue has no name", remedy="Name it: --catalogue NAME")
+        return cls.from_dict(data | named)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Catalogue:

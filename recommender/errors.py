@@ -37,7 +37,7 @@ class RecommenderError(Exception):
         self.parameter = parameter
 
     def __str__(self) -> str:
-        return f"{self.message}. {self.remedy}" if self.remedy else self.message
+        return f"{self.message.rstrip('.')}. {self.remedy}" if self.remedy else self.message
 
 
 class InvalidParameter(RecommenderError):

@@ -7,8 +7,9 @@ and the next load goes on from there.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
@@ -21,7 +22,14 @@ from recommender import vectors
 from recommender.catalogue import Catalogue, VectorSpec, vector_field
 from recommender.convert import Converter, Prepared, parse_vector
 from recommender.embedders.base import embed_all, make_embedder
-from recommender.errors import InvalidCatalogue, RecordError, SourceError, StoreError
+from recommender.errors import (
+    EmbedderError,
+    IndexNotReady,
+    InvalidCatalogue,
+    RecordError,
+    SourceError,
+    StoreError,
+)
 from recommender.items import Record, Reject
 from recommender.report import Progress, Report
 from recommender.seen import SeenIds
@@ -55,8 +63,8 @@ def sync(
         server.client,
         catalogue.name,
         lambda: progress.note(f"waiting: {catalogue.name!r} is being loaded by another process"),
-    ):
-        load = _Load(server, catalogue, records, settings, progress, on_reject)
+    ) as check_lock:
+        load = _Load(server, catalogue, records, settings, progress, on_reject, check_lock)
         report = load.run()
     report.seconds = round(time.monotonic() - began, 3)
     return report
@@ -73,8 +81,10 @@ class _Load:
         settings: Settings,
         progress: Progress,
         on_reject: Callable[[Reject], None],
+        check_lock: Callable[[], None],
     ) -> None:
         self._client = server.client
+        self._check_lock = check_lock
         self._progress = progress
         self._on_reject = on_reject
         self._stream = iter(records)
@@ -99,6 +109,10 @@ class _Load:
         self._prefix = hashes.prefix_of(catalogue.name, self.report.generation)
         dims = {name: stamp.dims for name, stamp in self._stamps.items()}
         self._converter = Converter(catalogue, dims)
+        self._failed_before = 0
+        with suppress(IndexNotReady):  # the engine counts an index's failures for ever
+            target = index.index_name(catalogue.name, self.report.generation)
+            self._failed_before = index.get_state(self._client, target).failures
         self._note_missing_columns(first)
 
     def run(self) -> Report:
@@ -110,13 +124,17 @@ class _Load:
         try:
             for batch in self._batches:
                 self._load(batch)
+        except (SourceError, EmbedderError):
+            if report.written:
+                self._index()  # what came before the break is good
+            raise
         finally:
             if self._is_new and not report.written:
                 catalogues.forget(client, catalogue.name)
         if not report.written and not report.unchanged:
             reasons = "; ".join(self._reasons)
             raise SourceError(
-                f"not one of {report.read + report.rejected} records could be loaded"
+                f"not one of {report.read:,} records could be loaded"
                 + (f": {reasons}" if reasons else "")
             )
         self._index()
@@ -130,12 +148,14 @@ class _Load:
             made_from = blake2b(str(spec.template).encode(), digest_size=8).hexdigest()
             return Stamp(embedder.name, embedder.dims, made_from)
         dims = spec.dims or (kept.stamps[name].dims if kept and name in kept.stamps else None)
-        vectors_of_first = (
+        found = [
             parse_vector(record.values.get(spec.column))
             for record in first
             if isinstance(record, Record)
-        )
-        dims = dims or next((len(vector) for vector in vectors_of_first if vector), None)
+        ]
+        lengths = Counter(len(vector) for vector in found if vector)
+        if dims is None and lengths:
+            [(dims, _)] = lengths.most_common(1)
         if dims is None:
             raise InvalidCatalogue(
                 f"the column {spec.column!r} holds no vector in the first {BATCH} records",
@@ -156,11 +176,11 @@ class _Load:
 
     def _load(self, batch: Sequence[Record | Reject]) -> None:
         fresh: list[tuple[Record, str, str]] = []
+        self.report.read += len(batch)
         for record in batch:
             if isinstance(record, Reject):
                 self._reject(record)
                 continue
-            self.report.read += 1
             try:
                 id = self._converter.id_of(record.values)
                 digest = self._converter.digest_of(record.values)
@@ -168,34 +188,37 @@ class _Load:
                 self._reject(Reject(record.place, str(error)))
                 continue
             fresh.append((record, id, digest))
-        twice = self._seen.add([id for _, id, _ in fresh])
-        for position in twice:
-            record, id, _ = fresh[position]
-            self._reject(Reject(record.place, f"the id {id!r} came before in this source", id))
-        kept = [entry for position, entry in enumerate(fresh) if position not in twice]
-        self._write_changed(kept)
+        self._check_lock()
+        rows = self._changed(fresh)
+        written = self._with_vectors([row for row in rows if row.needs_vectors])
+        written += [(row, {}) for row in rows if not row.needs_vectors]
+        self._write(written)
         self._progress.stage("read", self.report.read, None)
 
-    def _write_changed(self, entries: Sequence[tuple[Record, str, str]]) -> None:
+    def _changed(self, entries: Sequence[tuple[Record, str, str]]) -> list[_Row]:
+        """The rows to write. Of records with one id the first good one counts."""
         ids = [id for _, id, _ in entries]
         stored: list[tuple[bytes | None, bytes | None]] = [(None, None)] * len(ids)
         if not self._is_new:
             stored = hashes.digests(self._client, self._prefix, ids)
         rows: list[_Row] = []
+        taken = {id for id, known in zip(ids, self._seen.known(ids), strict=True) if known}
         for (record, id, digest), (old_digest, old_embedded) in zip(entries, stored, strict=True):
-            if old_digest == digest.encode():
-                self.report.unchanged += 1
-                continue
             try:
-                prepared = self._converter.prepare(id, record.values)
+                if id in taken:
+                    raise RecordError(f"the id {id!r} came before in this source")
+                if old_digest == digest.encode():
+                    self.report.unchanged += 1
+                else:
+                    prepared = self._converter.prepare(id, record.values)
+                    needs_vectors = old_embedded != prepared.embedded.encode()
+                    is_new = old_digest is None
+                    rows.append(_Row(record.place, digest, prepared, needs_vectors, is_new))
+                taken.add(id)
             except RecordError as error:
                 self._reject(Reject(record.place, str(error), id))
-                continue
-            needs_vectors = old_embedded != prepared.embedded.encode()
-            rows.append(_Row(record.place, digest, prepared, needs_vectors, old_digest is None))
-        written = self._with_vectors([row for row in rows if row.needs_vectors])
-        written += [(row, {}) for row in rows if not row.needs_vectors]
-        self._write(written)
+        self._seen.add(list(taken))
+        return rows
 
     def _with_vectors(self, rows: list[_Row]) -> list[tuple[_Row, dict[str, bytes]]]:
         """The rows that got all their vectors, with these as bytes; the others are rejected."""
@@ -277,9 +300,10 @@ class _Load:
                     f"Redis indexed {state.items:,} of {there:,} items of {name!r}",
                     remedy=f"Load again; if that does not help: recommender drop {name}",
                 )
-        if state.failures:
+        missing = state.failures - self._failed_before
+        if missing > 0:
             self._reject(
-                Reject(state.failed_key, f"Redis did not index {state.failures}: {state.failure}")
+                Reject(state.failed_key, f"Redis did not index {missing} items: {state.failure}")
             )
         index.publish(client, name, report.generation)
         report.items = state.items

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -43,7 +43,7 @@ def listing_options(command: Command) -> Command:
 @click.argument("id")
 @listing_options
 def similar(name: str, id: str, as_json: bool, fields: str | None, **arguments: Any) -> None:
-    r"""The items of catalogue NAME that are most like the item ID.
+    """The items of catalogue NAME that are most like the item ID.
 
     \b
     recommender similar movies toy-story
@@ -64,15 +64,18 @@ def similar(name: str, id: str, as_json: bool, fields: str | None, **arguments: 
 
 @click.command()
 @click.argument("name")
-@click.argument("text")
+@click.argument("words", nargs=-1, required=True, metavar="WORD...")
 @listing_options
-def search(name: str, text: str, as_json: bool, fields: str | None, **arguments: Any) -> None:
-    r"""The items of catalogue NAME that are closest in meaning to TEXT.
+def search(
+    name: str, words: Sequence[str], as_json: bool, fields: str | None, **arguments: Any
+) -> None:
+    """The items of catalogue NAME that are closest in meaning to some words.
 
     \b
     recommender search movies "robots that feel"
     recommender search movies "a heist goes wrong" --where "year=1990..2010"
     """
+    text = " ".join(words)
     engine = Recommender(name)
     columns = _columns(engine, fields)
     wanted = None if as_json and fields is None else columns

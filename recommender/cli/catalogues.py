@@ -8,7 +8,7 @@ import click
 
 from recommender.cli.output import json_option, print_json, print_mapping, print_table
 from recommender.engine import Recommender
-from recommender.errors import IndexNotReady
+from recommender.errors import IndexNotReady, StoreError
 from recommender.settings import Settings
 from recommender.store import catalogues as store
 from recommender.store import hashes, index
@@ -18,9 +18,14 @@ from recommender.store.connection import Server, connect
 @click.command()
 @json_option
 def catalogues(as_json: bool) -> None:
-    """List the catalogues."""
+    """List the catalogues.
+
+    \b
+    recommender catalogues
+    recommender catalogues --json
+    """
     server = connect(Settings.from_env())
-    rows = [_described(server, name) for name in store.names(server.client)]
+    rows = [_listed(server, name) for name in store.names(server.client)]
     if as_json:
         print_json({"catalogues": rows})
     elif not rows:
@@ -34,7 +39,7 @@ def catalogues(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def info(name: str, as_json: bool) -> None:
-    r"""Show one catalogue: its counts, its index and its catalogue file.
+    """Show one catalogue: its counts, its index and its catalogue file.
 
     \b
     recommender info movies
@@ -53,21 +58,29 @@ def info(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def drop(name: str, yes: bool) -> None:
-    r"""Delete catalogue NAME: its items, its index and its settings.
+    """Delete catalogue NAME: its items, its index and its settings.
 
     \b
     recommender drop movies --yes
     """
     server = connect(Settings.from_env())
-    entry = store.get(server.client, name)
+    generation = store.generation(server.client, name)
     if not yes:
         click.confirm(f"Delete {name!r} with all its items?", abort=True)
     wait = lambda: click.echo(f"waiting: {name!r} is being loaded", err=True)  # noqa: E731
     with store.locked(server.client, name, wait):
-        index.drop(server.client, name, entry.generation)
-        removed = hashes.delete_all(server.client, hashes.prefix_of(name, entry.generation))
+        index.drop(server.client, name, generation)
+        removed = hashes.delete_all(server.client, hashes.prefix_of(name, generation))
         store.forget(server.client, name)
     click.echo(f"{name}: {removed:,} items deleted")
+
+
+def _listed(server: Server, name: str) -> dict[str, Any]:
+    try:
+        return _described(server, name)
+    except StoreError as error:
+        problem = {"embedder": "?", "index": str(error), "ready": False}
+        return {"name": name, "items": 0} | problem
 
 
 def _described(server: Server, name: str) -> dict[str, Any]:

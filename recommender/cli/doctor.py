@@ -39,6 +39,9 @@ def doctor(as_json: bool) -> None:
     """Check Python, the data directory, Redis, the embedder and every catalogue.
 
     Exit code 1 if anything is wrong.
+
+    \b
+    recommender doctor
     """
     settings = Settings.from_env()
     checks = [_python(), _home(settings)]
@@ -70,8 +73,8 @@ def _python() -> Check:
 
 def _home(settings: Settings) -> Check:
     home = settings.home
-    existing = next(path for path in (home, *home.parents) if path.exists())
-    if os.access(existing, os.W_OK | os.X_OK):
+    existing = next(path for path in (home, *home.parents) if os.path.exists(path))
+    if os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK):
         return Check("data directory", True, str(home))
     return Check(
         "data directory", False, f"{home} cannot be written. Set RECOMMENDER_HOME to another one"
@@ -100,7 +103,7 @@ def _catalogue(server: Server, name: str) -> str:
     if state.failures:
         raise RecommenderError(
             f"{state.failures} items are not indexed, the last {state.failed_key}: {state.failure}",
-            remedy="Load the source again",
+            remedy=f"Drop it and load it again: recommender drop {name}",
         )
     ready = "ready" if state.is_ready else f"indexing, {state.indexed:.0%} done"
     return f"{state.items:,} items, {ready}"

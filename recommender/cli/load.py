@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
@@ -12,10 +13,10 @@ from typing import IO, Any
 import click
 
 import loaders
-from recommender.catalogue import Catalogue, name_from
+from recommender.catalogue import Catalogue, check_name, name_from
 from recommender.cli.output import json_option, print_json
 from recommender.cli.progress import shown
-from recommender.errors import InvalidCatalogue, InvalidParameter
+from recommender.errors import InvalidCatalogue, InvalidParameter, SourceError
 from recommender.inference import SAMPLE
 from recommender.inference import infer as infer_catalogue
 from recommender.items import Record, Reject
@@ -54,7 +55,7 @@ def load(
     encoding: str | None,
     as_json: bool,
 ) -> None:
-    r"""Load files (or - for stdin) into a catalogue, new or known.
+    """Load files (or - for stdin) into a catalogue, new or known.
 
     The first load infers the catalogue file from the records and keeps it; the next ones use what
     is kept, embed only what is new or has another text, and write only what changed.
@@ -67,6 +68,8 @@ def load(
     cat posts.ndjson | recommender load - --format ndjson --catalogue posts
     """
     settings = Settings.from_env()
+    if name:
+        check_name(name)
     given = _read_spec(spec, name, sources[0]) if spec else None
     name = given.name if given else name or _name(sources[0])
     server = connect(settings)
@@ -77,16 +80,11 @@ def load(
             loaders.load(source, options) for source in sources
         )
         catalogue = given or (kept.catalogue if kept else None)
-        if catalogue is None:
-            catalogue, records = _inferred(records, name, id_column)
-            progress.note(f"{catalogue.to_yaml()}")
-        elif id_column not in (None, catalogue.id):
-            raise InvalidParameter(
-                "id",
-                f"the id of {name!r} is the column {catalogue.id!r}, not {id_column!r}",
-                remedy=f"Leave --id out, or start afresh: recommender drop {name}",
-            )
         try:
+            if catalogue is None:
+                catalogue, records = _inferred(records, name, id_column)
+                progress.note(catalogue.to_yaml())
+            _check_id(catalogue, id_column)
             report = sync(
                 server, catalogue, records, settings, progress=progress, on_reject=rejects.add
             )
@@ -112,7 +110,7 @@ def infer(
     encoding: str | None,
     as_json: bool,
 ) -> None:
-    r"""Print the catalogue file that SOURCE would be loaded with. Nothing is written.
+    """Print the catalogue file that SOURCE would be loaded with. Nothing is written.
 
     \b
     recommender infer movies.csv > movies.yaml
@@ -126,43 +124,51 @@ def infer(
 
 
 class Rejects:
-    """The records that were not taken: the first on stderr, all of them in a file."""
+    """The records that were not taken: the first on stderr, all of them in a file.
+
+    Where the file cannot be written, all of them go to stderr.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path: Path | None = path
+        self.path = path
         self.count = 0
+        self.is_lost = False
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Rejects:
-        if self.path is not None:
-            try:
-                self.path.unlink(missing_ok=True)  # what the last load rejected is history
-            except OSError:
-                self.path = None
+        with suppress(OSError):  # what the last load rejected is history
+            self.path.unlink()
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._file is not None:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as problem:
+                self._lose(problem)
 
     def add(self, reject: Reject) -> None:
         """Takes one down."""
         self.count += 1
-        if self.count <= SHOWN_REJECTS:
-            click.echo(f"Rejected: {reject.place}: {reject.reason}", err=True)
-        self._write({"place": reject.place, "reason": reject.reason, "id": reject.id})
+        if not self.is_lost:
+            self._write({"place": reject.place, "reason": reject.reason, "id": reject.id})
+        if self.is_lost or self.count <= SHOWN_REJECTS:
+            line = "".join(letter if letter.isprintable() else " " for letter in reject.reason)
+            click.echo(f"Rejected: {reject.place}: {line}", err=True)
 
     def _write(self, row: dict[str, Any]) -> None:
-        if self.path is None:
-            return
         try:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._file = self.path.open("w", encoding="utf-8", errors="backslashreplace")
             self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        except OSError as error:
-            click.echo(f"The rejects file {self.path} cannot be written: {error}", err=True)
-            self.path = None
+            self._file.flush()
+        except OSError as problem:
+            self._lose(problem)
+
+    def _lose(self, problem: OSError) -> None:
+        self.is_lost = True
+        click.echo(f"The rejects file {self.path} cannot be written: {problem}", err=True)
 
 
 def _name(source: str) -> str:
@@ -173,12 +179,23 @@ def _name(source: str) -> str:
     return name_from(source)
 
 
+def _check_id(catalogue: Catalogue, id_column: str | None) -> None:
+    if id_column not in (None, catalogue.id):
+        raise InvalidParameter(
+            "id",
+            f"the id of {catalogue.name!r} is the column {catalogue.id!r}, not {id_column!r}",
+            remedy=f"Leave --id out, or start afresh: recommender drop {catalogue.name}",
+        )
+
+
 def _read_spec(path: str, name: str | None, source: str) -> Catalogue:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
         raise InvalidCatalogue(f"the catalogue file {path!r} cannot be read: {error}") from error
-    default = None if source == "-" else name_from(source)
+    default = None
+    with suppress(InvalidParameter):  # the file may well have a name
+        default = _name(source)
     return Catalogue.from_yaml(text, name=name, default_name=default)
 
 
@@ -187,15 +204,20 @@ def _inferred(
 ) -> tuple[Catalogue, Iterator[Record | Reject]]:
     """The catalogue that the first records suggest, and all records again."""
     first = list(islice(records, SAMPLE))
-    sample = (record for record in first if isinstance(record, Record))
+    sample = [record for record in first if isinstance(record, Record)]
+    if first and not sample:
+        reasons = [f"{entry.place}: {entry.reason}" for entry in first if isinstance(entry, Reject)]
+        raise SourceError(
+            f"not one of {len(first):,} records is any good: {'; '.join(reasons[:3])}"
+        )
     return infer_catalogue(sample, name, id=id_column), chain(first, records)
 
 
 def _say(report: Report, rejects: Rejects, as_json: bool) -> None:
-    if rejects.count > SHOWN_REJECTS and rejects.path:
+    if rejects.count > SHOWN_REJECTS and not rejects.is_lost:
         click.echo(f"Rejected: {rejects.count:,} in all, see {rejects.path}", err=True)
     if as_json:
-        path = str(rejects.path) if rejects.count and rejects.path else None
+        path = str(rejects.path) if rejects.count and not rejects.is_lost else None
         print_json(report.to_dict() | {"rejects": path})
         return
     click.echo(

@@ -53,6 +53,9 @@ class Commands(click.Group):
         """Runs the command; what is raised on purpose becomes a message and an exit code."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            sys.exit(130)
         except InvalidParameter as error:
             _leave(error, 2)
         except RecommenderError as error:
@@ -69,7 +72,7 @@ def _leave(error: RecommenderError, code: int) -> NoReturn:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="recommender")
 def main() -> None:
-    r"""Turn any catalogue into "more like this", on Redis, in minutes.
+    """Turn any catalogue into "more like this", on Redis, in minutes.
 
     \b
     recommender load movies.csv            a file becomes a catalogue

@@ -23,6 +23,9 @@ SHORT = 8
 GAP = 3
 """Columns between two columns."""
 
+WIDE = 1000
+"""How wide a table may be in a file or a pipe."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
@@ -32,37 +35,44 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table as wide as the terminal; numbers to the right."""
+    """A table as wide as the terminal, whole where there is none; numbers to the right."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)
+    shown = [[_shown(cell) for cell in row] for row in rows]
+    widths = _widths([list(columns), *shown], console.width)
     table = Table(
-        title=Text(title),
+        title=Text(_shown(title, console.width)),
         title_justify="left",
         title_style="bold",
         header_style="dim",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    shown = [[_shown(cell) for cell in row] for row in rows]
-    console = Console()
-    widths = _widths([list(columns), *shown], console.width)
-    for number, column in enumerate(columns):
+    for number, width in enumerate(widths):
         is_number = all(isinstance(row[number], (int, float)) for row in rows)
         table.add_column(
-            column,
+            columns[number],
             justify="right" if is_number else "left",
             overflow="ellipsis",
             no_wrap=True,
-            width=widths[number],
+            width=width,
         )
     for row in shown:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(Text, row[: len(widths)]))
     console.print(table)
 
 
 def _widths(rows: Sequence[Sequence[str]], terminal: int) -> list[int]:
-    """The width of each column: what it needs, but the widest give way on a narrow terminal."""
+    """The columns' widths: on a narrow terminal the widest give way, then the last are gone."""
     widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    while sum(widths) + GAP * len(widths) > terminal and max(widths) > SHORT:
-        widths[widths.index(max(widths))] -= 1
+    while sum(widths) + GAP * len(widths) > terminal:
+        if max(widths) > SHORT:
+            widths[widths.index(max(widths))] -= 1
+        elif len(widths) > 1:
+            widths.pop()
+        else:
+            break
     return widths
 
 
@@ -97,9 +107,9 @@ def print_mapping(values: Mapping[str, Any]) -> None:
         click.echo(f"{name:<{width}}  {_text(value)}")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, limit: int = CELL) -> str:
     text = _text(value)
-    return text if len(text) <= CELL else f"{text[: CELL - 1]}…"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _text(value: Any) -> str:

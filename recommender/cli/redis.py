@@ -15,19 +15,30 @@ def redis() -> None:
 
     Every command starts it when REDIS_URL is not set, so this is seldom needed. It listens on a
     private socket only, and keeps its data under RECOMMENDER_HOME.
+
+    \b
+    recommender redis status
     """
 
 
 @redis.command()
 def start() -> None:
-    """Start it, unless it runs."""
+    """Start it, unless it runs.
+
+    \b
+    recommender redis start
+    """
     socket = embedded.start(Settings.from_env().home)
     click.echo(f"The local Redis listens on unix://{socket}")
 
 
 @redis.command()
 def stop() -> None:
-    """Stop it; what it holds is on disk and comes back with the next start."""
+    """Stop it; what it holds is on disk and comes back with the next start.
+
+    \b
+    recommender redis stop
+    """
     was_running = embedded.stop(Settings.from_env().home)
     click.echo("The local Redis has stopped" if was_running else "The local Redis was not running")
 
@@ -35,7 +46,11 @@ def stop() -> None:
 @redis.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Say whether it runs, where, and how large it is."""
+    """Say whether it runs, where, and how large it is.
+
+    \b
+    recommender redis status --json
+    """
     known = embedded.status(Settings.from_env().home)
     if as_json:
         print_json(known)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import socket
 from typing import Any
 
@@ -24,7 +26,7 @@ MAX_WORKERS = 4
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."
 )
 def serve(host: str, port: int) -> None:
-    r"""Serve the API over HTTP until Ctrl-C. It is read-only.
+    """Serve the API over HTTP until Ctrl-C. It is read-only.
 
     \b
     recommender serve
@@ -61,6 +63,8 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no typ
             "limit_request_line": 8190,
             "loglevel": "warning",
             "control_socket_disable": True,
+            # Ctrl-C reaches every process of the terminal: the workers leave it to their master.
+            "post_worker_init": lambda worker: signal.signal(signal.SIGINT, signal.SIG_IGN),
         }
         for name, value in choices.items():
             if name in self.cfg.settings:
@@ -79,7 +83,15 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+    except (socket.gaierror, UnicodeError) as error:
+        raise InvalidParameter(
+            "host", f"there is no address {host!r} here", remedy="Leave --host out, or 0.0.0.0"
+        ) from error
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise InvalidParameter(
+                "host", f"{host!r} is not an address of this machine", remedy="Leave --host out"
+            ) from error
         raise InvalidParameter(
             "port",
             f"{host}:{port} cannot be listened on: {error.strerror}",

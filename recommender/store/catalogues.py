@@ -70,7 +70,20 @@ def key_of(name: str) -> str:
 def names(client: Client) -> list[str]:
     """The names of all catalogues, sorted."""
     with translated():
-        return sorted(name.decode() for name in client.smembers(NAMES))
+        listed = sorted(name.decode() for name in client.smembers(NAMES))
+        pipe = client.pipeline(transaction=False)
+        for name in listed:
+            pipe.execute_command("EXISTS", key_of(name))
+        return [name for name, there in zip(listed, pipe.execute(), strict=True) if there]
+
+
+def generation(client: Client, name: str) -> int:
+    """The live generation, also of an entry that cannot be read. Raises UnknownCatalogue."""
+    with translated():
+        stored = client.hget(key_of(check_name(name)), "generation")
+        if stored is None and not client.exists(key_of(name)):
+            raise _unknown(client, name)
+    return int(stored) if stored and stored.isdigit() else 1
 
 
 def find(client: Client, name: str) -> Entry | None:
@@ -79,25 +92,25 @@ def find(client: Client, name: str) -> Entry | None:
         stored = client.hgetall(key_of(check_name(name)))
     if not stored:
         return None
-    values = {key.decode(): value.decode() for key, value in stored.items()}
     try:
+        values = {key.decode(): value.decode() for key, value in stored.items()}
         stamps = {name: Stamp(**stamp) for name, stamp in json.loads(values["stamps"]).items()}
-        return Entry(Catalogue.from_yaml(values["catalogue"]), int(values["generation"]), stamps)
-    except (KeyError, TypeError, ValueError, InvalidCatalogue) as error:
+        entry = Entry(Catalogue.from_yaml(values["catalogue"]), int(values["generation"]), stamps)
+        if entry.catalogue.name != name or set(stamps) != set(entry.catalogue.vectors):
+            raise ValueError("its parts do not belong together")
+    except (AttributeError, KeyError, TypeError, ValueError, InvalidCatalogue) as error:
         raise StoreError(
             f"what {key_of(name)} holds is not a catalogue of this version ({error!r})",
             remedy=f"Drop it and load it again: recommender drop {name}",
         ) from error
+    return entry
 
 
 def get(client: Client, name: str) -> Entry:
     """The catalogue ``name``. Raises UnknownCatalogue with the closest name there is."""
     entry = find(client, name)
     if entry is None:
-        raise UnknownCatalogue(
-            f"there is no catalogue {name!r}",
-            remedy=suggest(name, names(client), "catalogues"),
-        )
+        raise _unknown(client, name)
     return entry
 
 
@@ -111,22 +124,23 @@ def keep(client: Client, entry: Entry) -> None:
         "stamps": json.dumps(stamps),
     }
     with translated():
+        client.sadd(NAMES, name)  # first: what is listed but not there is passed over
         client.hset(key_of(name), mapping=values)
-        client.sadd(NAMES, name)
 
 
 def forget(client: Client, name: str) -> None:
     """Removes the entry ``name``; its items and index are others' business."""
     with translated():
-        client.srem(NAMES, name)
         client.delete(key_of(name))
+        client.srem(NAMES, name)
 
 
 @contextmanager
-def locked(client: Client, name: str, on_wait: Callable[[], None]) -> Iterator[None]:
+def locked(client: Client, name: str, on_wait: Callable[[], None]) -> Iterator[Callable[[], None]]:
     """Holds the one right to write the catalogue ``name``; calls ``on_wait`` before waiting for it.
 
-    A thread renews the lock, so it lasts as long as the process and not much longer.
+    A thread renews the lock, so it lasts as long as the process and not much longer. What is
+    yielded raises StoreError once the right is lost, as by a process that stood still for a while.
     """
     lock = Lock(client, f"{key_of(name)}:lock", timeout=LOCK_SECONDS, thread_local=False)
     with translated():
@@ -136,8 +150,17 @@ def locked(client: Client, name: str, on_wait: Callable[[], None]) -> Iterator[N
     done = threading.Event()
     keeper = threading.Thread(target=_renew, args=(lock, done), daemon=True)
     keeper.start()
+
+    def check() -> None:
+        with translated():
+            if not lock.owned():
+                raise StoreError(
+                    f"another process has taken {name!r} over, because this one stood still",
+                    remedy="Run the same command again: it goes on from there",
+                )
+
     try:
-        yield
+        yield check
     finally:
         done.set()
         keeper.join()
@@ -155,3 +178,9 @@ def _made(stamp: Stamp | None) -> str:
     if stamp is None:
         return "not there"
     return f"{stamp.embedder} with {stamp.dims} numbers from {stamp.made_from!r}"
+
+
+def _unknown(client: Client, name: str) -> UnknownCatalogue:
+    return UnknownCatalogue(
+        f"there is no catalogue {name!r}", remedy=suggest(name, names(client), "catalogues")
+    )

@@ -11,11 +11,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import redis
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.sentinel import Sentinel
+from redis.exceptions import RedisClusterException
+from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError, Sentinel
 
 from recommender.errors import StoreError
 from recommender.settings import Settings
@@ -24,12 +27,18 @@ from recommender.store import embedded
 Client = Any
 """``redis.Redis`` or ``RedisCluster``: the calls used here are the same on both."""
 
+ANY_NODE = RedisCluster.RANDOM
+
 OPTIONS: dict[str, Any] = {
     "protocol": 2,  # RESP3 costs 40 % more client time for the same answer
-    "socket_timeout": 60,
+    "decode_responses": False,
+    "socket_timeout": 20,
     "socket_connect_timeout": 5,
     "health_check_interval": 30,
+    "retry": Retry(ExponentialBackoff(cap=1.0, base=0.1), 1),
 }
+PROBE = OPTIONS | {"socket_timeout": 5, "retry": Retry(NoBackoff(), 0)}
+"""The same for a first look: what says nothing for 5 s is no Redis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +58,58 @@ class Server:
 def connect(settings: Settings) -> Server:
     """The Redis of ``settings``, checked. Raises StoreError where it is away or lacks FT.*."""
     if settings.redis_url is None:
-        url = f"unix://{embedded.start(settings.home)}"
+        socket = str(embedded.start(settings.home))
+        address = f"unix://{socket}"
+
+        def make(options: dict[str, Any]) -> Client:
+            return redis.Redis(unix_socket_path=socket, **options)
     else:
         url = settings.redis_url
-    address = _without_password(url)
-    with translated(address):
-        try:
-            client = _client(url)
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"{address!r} is no Redis address: {error}") from error
-        version = str(client.info("server")["redis_version"])
-        search = _search_version(client)
+        address = _without_password(url)
+
+        def make(options: dict[str, Any]) -> Client:
+            return _client(url, options)
+
+    try:
+        with translated(address):
+            probe = make(PROBE)
+            version = str(_info(probe)["redis_version"])
+            search = _search_version(probe)
+            _check_searches(probe, address, search)
+            probe.close()
+            return Server(make(OPTIONS), address, version, search, settings.redis_url is None)
+    except (TypeError, ValueError, AttributeError) as error:  # redis-py reads its URL as it goes
+        raise StoreError(f"{address!r} is no Redis address: {error}") from error
+
+
+def _check_searches(client: Client, address: str, search: int) -> None:
+    """Raises StoreError where the query engine is missing or would not work."""
     if not search:
         raise StoreError(
             f"the Redis at {address} has no query engine (FT.SEARCH)",
             remedy="Use Redis 8, Redis Stack, or the local server: unset REDIS_URL and"
             " pip install 'recommender[embedded]'",
         )
-    return Server(client, address, version, search, settings.redis_url is None)
+    if isinstance(client, RedisCluster):
+        try:
+            client.execute_command("FT.INFO", "recommender:probe", target_nodes=ANY_NODE)
+            keyed = client.execute_command(
+                "COMMAND GETKEYS", "FT.SEARCH", "x", "*", target_nodes=ANY_NODE
+            )
+        except redis.ResponseError:
+            keyed = None
+        if keyed:
+            raise StoreError(
+                f"the query engine at {address} searches no cluster: it has no coordinator",
+                remedy="Use Redis 8 or a single server",
+            )
+        return
+    db = client.connection_pool.connection_kwargs.get("db") or 0
+    if db:
+        raise StoreError(
+            f"the address {address} names the database {db}; the query engine works in 0 only",
+            remedy="Leave the number out",
+        )
 
 
 class translated:  # noqa: N801 (used like a function; a generator would cost the hot path 2 us)
@@ -79,10 +122,10 @@ class translated:  # noqa: N801 (used like a function; a generator would cost th
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (redis.RedisError, OSError)):
+        if isinstance(error, (redis.RedisError, RedisClusterException, OSError)):
             raise self._explained(error) from error
 
-    def _explained(self, error: redis.RedisError | OSError) -> StoreError:
+    def _explained(self, error: Exception) -> StoreError:
         if isinstance(error, redis.AuthenticationError):
             return StoreError(
                 f"Redis{self._at} wants other credentials: {error}",
@@ -90,55 +133,65 @@ class translated:  # noqa: N801 (used like a function; a generator would cost th
             )
         if isinstance(error, redis.OutOfMemoryError):
             return StoreError(
-                f"Redis{self._at} is out of memory: {error}",
+                f"Redis{self._at} is out of memory: {_brief(error)}",
                 remedy="Raise its maxmemory and run the same command again: it goes on from there",
             )
         if isinstance(error, (redis.ConnectionError, redis.TimeoutError, OSError)):
             return StoreError(
                 f"Redis{self._at} does not answer: {error}",
-                remedy="Check REDIS_URL and that the server runs; 'recommender doctor' says more",
+                remedy="Check REDIS_URL, and that the server runs",
             )
-        return StoreError(f"Redis{self._at} refused: {error}")
+        return StoreError(f"Redis{self._at} refused: {_brief(error)}")
 
 
-def _client(url: str) -> Client:
+def _brief(error: Exception) -> str:
+    """What went wrong, without the command: redis-py quotes it whole, vectors and all."""
+    text = str(error).rpartition(" of pipeline caused error: ")[2]
+    return text if len(text) <= 300 else f"{text[:297]}..."
+
+
+def _client(url: str, options: dict[str, Any]) -> Client:
     scheme = url.partition("://")[0]
     if scheme in ("redis", "rediss", "unix"):
-        return redis.Redis.from_url(url, **OPTIONS)
+        base, mark, query = (
+            url.rpartition("?") if "@" not in url.rpartition("?")[2] else (url, "", "")
+        )
+        # What the code relies on is not for the address to choose.
+        kept = [pair for pair in parse_qsl(query) if pair[0] not in options]
+        return redis.Redis.from_url(f"{base or url}?{urlencode(kept)}" if mark else url, **options)
     if scheme in ("redis+sentinel", "rediss+sentinel"):
-        return _sentinel(url)
+        return _sentinel(url, options)
     if scheme in ("redis+cluster", "rediss+cluster"):
-        hosts, options, _ = _parts(url, 6379)
+        hosts, more, _ = _parts(url, 6379)
         nodes = [ClusterNode(host, port) for host, port in hosts]
-        options.pop("db", None)
-        return RedisCluster(startup_nodes=nodes, **OPTIONS, **options)
+        more.pop("db", None)
+        return RedisCluster(startup_nodes=nodes, **(more | options))
     raise StoreError(
         f"{_without_password(url)!r} is no Redis address",
         remedy="Start it with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
     )
 
 
-def _sentinel(url: str) -> Client:
-    hosts, options, path = _parts(url, 26379)
+def _sentinel(url: str, options: dict[str, Any]) -> Client:
+    hosts, more, path = _parts(url, 26379)
     service, _, db = path.partition("/")
     if not service:
         raise StoreError(
             f"{_without_password(url)!r} names no service",
             remedy="Write redis+sentinel://HOST:26379/SERVICE",
         )
-    secrets = {
-        key.removeprefix("sentinel_"): options.pop(key)
+    own = {
+        key.removeprefix("sentinel_"): more.pop(key)
         for key in ("sentinel_username", "sentinel_password")
-        if key in options
+        if key in more
     }
-    timeouts = {
-        key: OPTIONS[key] for key in ("protocol", "socket_timeout", "socket_connect_timeout")
-    }
-    sentinel = Sentinel(hosts, sentinel_kwargs=timeouts | secrets, **OPTIONS, **options)
+    if "ssl" in more:
+        own |= {key: value for key, value in more.items() if key.startswith("ssl")}
+    sentinel = Sentinel(hosts, sentinel_kwargs=own | options, **(more | options))
     try:
         sentinel.discover_master(service)
-    except redis.sentinel.MasterNotFoundError as error:
-        raise redis.ConnectionError(str(error)) from error
+    except MasterNotFoundError as error:
+        raise redis.ConnectionError(f"no sentinel knows a master called {service!r}") from error
     return sentinel.master_for(service, db=int(db or 0))
 
 
@@ -163,10 +216,17 @@ def _parts(url: str, default_port: int) -> tuple[list[tuple[str, int]], dict[str
     return hosts, options, split.path.strip("/")
 
 
+def _info(client: Client) -> dict[str, Any]:
+    if isinstance(client, RedisCluster):
+        return dict(client.info("server", target_nodes=ANY_NODE))
+    return dict(client.info("server"))
+
+
 def _search_version(client: Client) -> int:
     """The query engine's version as a number, 0 without one, 1 where it will not say."""
+    anywhere = {"target_nodes": ANY_NODE} if isinstance(client, RedisCluster) else {}
     try:
-        modules = client.execute_command("MODULE", "LIST")
+        modules = client.execute_command("MODULE LIST", **anywhere)
         for module in modules:
             named = (
                 dict(zip(module[::2], module[1::2], strict=True))
@@ -178,11 +238,12 @@ def _search_version(client: Client) -> int:
     except (redis.ResponseError, TypeError, ValueError):
         pass  # hosted servers may forbid MODULE; asking for the indexes tells as well
     try:
-        client.execute_command("FT._LIST")
+        client.execute_command("FT._LIST", **anywhere)
     except redis.ResponseError:
         return 0
     return 1
 
 
 def _without_password(url: str) -> str:
-    return re.sub(r"(?<=://)[^/@]*@|(?<=password=)[^&]*", "", url)
+    """The address as it may be shown: without what stands before the last @, or in a password=."""
+    return re.sub(r"(?<=://).*@|(?<=password=)[^&]*", "", url, flags=re.DOTALL)

@@ -28,7 +28,8 @@ MAX_SOCKET_BYTES = 103
 
 START_SECONDS = 10.0
 LOAD_SECONDS = 600.0
-"""How long to wait for the process, and then for a large append-only file to be read."""
+STOP_SECONDS = 60.0
+"""How long to wait for the process, for a large append-only file to be read, and for the end."""
 
 MODULE_DIRECTORIES = (
     "/usr/lib/redis/modules",
@@ -72,7 +73,7 @@ class Candidate:
 
 def socket_path(home: Path) -> Path:
     """Where the local server of ``home`` listens. Raises LocalServerError for too long a path."""
-    path = home / "redis" / "redis.sock"
+    path = home.absolute() / "redis" / "redis.sock"
     size = len(os.fsencode(path))
     if size > MAX_SOCKET_BYTES:
         raise LocalServerError(
@@ -90,25 +91,26 @@ def start(home: Path) -> Path:
     socket = socket_path(home)
     if _answers(socket):
         return socket
-    directory = _directory(home)
+    directory = _directory(socket)
     with _lock(directory):
-        if not _answers(socket):
+        if not _listens(socket):
             _launch(find(), directory, socket)
+        log = directory / "redis.log"
+        _wait(lambda: _answers(socket), LOAD_SECONDS, "the local Redis still reads its data", log)
     return socket
 
 
 def stop(home: Path) -> bool:
     """Stops the local server after it has written everything down; False if it was not running."""
     socket = socket_path(home)
-    if not socket.exists():
+    if not os.path.exists(socket):
         return False
-    with _lock(_directory(home)):
-        if not _answers(socket):
+    with _lock(_directory(socket)):
+        if not _listens(socket):
             return False
         with _client(socket) as client:
-            pid = int(client.info("server")["process_id"])
             client.shutdown(save=False, nosave=True)
-        _wait(lambda: not _is_alive(pid), 60.0, f"the local Redis (process {pid}) does not stop")
+        _wait(lambda: not _listens(socket), STOP_SECONDS, "the local Redis does not stop")
     return True
 
 
@@ -120,7 +122,7 @@ def status(home: Path) -> dict[str, Any]:
         "socket": str(socket),
         "directory": str(socket.parent),
     }
-    if not _answers(socket):
+    if not _listens(socket):
         return known
     with _client(socket) as client:
         server, memory = client.info("server"), client.info("memory")
@@ -173,7 +175,7 @@ def _candidates() -> Iterator[Candidate]:
 
 def _probe(candidate: Candidate) -> str | None:
     """Runs the candidate for a moment without any data: None if it has FT.*, else why not."""
-    with tempfile.TemporaryDirectory(prefix="recommender-") as name:
+    with tempfile.TemporaryDirectory(prefix="rec-", dir=_short_directory()) as name:
         directory = Path(name)
         socket = directory / "s"
         command = candidate.command(directory, socket, "--appendonly", "no")
@@ -201,6 +203,11 @@ def _probe(candidate: Candidate) -> str | None:
     return None
 
 
+def _short_directory() -> str | None:
+    """Where a probe's socket can be: TMPDIR may be anything, as long or as gone as it likes."""
+    return "/tmp" if os.access("/tmp", os.W_OK) else None  # noqa: S108 (a new directory in it)
+
+
 def _launch(candidate: Candidate, directory: Path, socket: Path) -> None:
     log = directory / "redis.log"
     settings = [
@@ -213,7 +220,7 @@ def _launch(candidate: Candidate, directory: Path, socket: Path) -> None:
         "--appendonly",
         "yes",
         "--appendfsync",
-        "everysec",
+        "always",
     ]
     try:
         subprocess.run(  # noqa: S603 (a program from PATH or our wheels)
@@ -233,13 +240,14 @@ def _launch(candidate: Candidate, directory: Path, socket: Path) -> None:
         ) from error
     problem = f"the local Redis does not answer after {START_SECONDS:.0f} s"
     _wait(lambda: _listens(socket), START_SECONDS, problem, log)
-    _wait(lambda: _answers(socket), LOAD_SECONDS, "the local Redis is still reading its data", log)
 
 
-def _directory(home: Path) -> Path:
-    directory = home / "redis"
+def _directory(socket: Path) -> Path:
+    directory = socket.parent
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in (*reversed(directory.parents), directory):
+            if not os.path.exists(path):  # each for us alone, whatever the umask says
+                path.mkdir(mode=0o700, exist_ok=True)
         directory.chmod(0o700)
         (directory / "start.lock").touch(mode=0o600)
     except OSError as error:
@@ -262,7 +270,7 @@ def _client(socket: Path) -> redis.Redis:
 
 
 def _listens(socket: Path) -> bool:
-    if not socket.exists():
+    if not os.path.exists(socket):
         return False
     try:
         with _client(socket) as client:
@@ -275,21 +283,13 @@ def _listens(socket: Path) -> bool:
 
 
 def _answers(socket: Path) -> bool:
-    if not socket.exists():
+    if not os.path.exists(socket):
         return False
     try:
         with _client(socket) as client:
             return bool(client.ping())
     except (redis.RedisError, OSError):
         return False
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _wait(done: Any, seconds: float, problem: str, log: Path | None = None) -> None:

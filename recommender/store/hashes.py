@@ -74,10 +74,12 @@ def scan(client: Client, prefix: str, batch: int = 1000) -> Iterator[list[bytes]
 
 def count(client: Client, prefix: str) -> int:
     """How many keys start with ``prefix``; a scan may show one twice, which is counted once."""
-    seen = SeenIds()
-    return sum(
-        len(keys) - len(seen.add([key.decode() for key in keys])) for keys in scan(client, prefix)
-    )
+    seen, total = SeenIds(), 0
+    for batch in scan(client, prefix):
+        keys = list({key.decode() for key in batch})
+        total += seen.known(keys).count(False)
+        seen.add(keys)
+    return total
 
 
 def delete_all(client: Client, prefix: str) -> int:

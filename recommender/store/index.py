@@ -65,7 +65,7 @@ def create(client: Client, catalogue: Catalogue, generation: int, dims: Mapping[
             )
         except redis.ResponseError as error:
             if "already exists" not in str(error):
-                raise StoreError(f"the index of {catalogue.name!r} was refused: {error}") from error
+                raise
             return False
     return True
 
