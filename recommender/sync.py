@@ -24,7 +24,6 @@ from recommender.convert import Converter, Prepared, parse_vector
 from recommender.embedders.base import embed_all, make_embedder
 from recommender.errors import (
     EmbedderError,
-    IndexNotReady,
     InvalidCatalogue,
     RecordError,
     SourceError,
@@ -109,10 +108,6 @@ class _Load:
         self._prefix = hashes.prefix_of(catalogue.name, self.report.generation)
         dims = {name: stamp.dims for name, stamp in self._stamps.items()}
         self._converter = Converter(catalogue, dims)
-        self._failed_before = 0
-        with suppress(IndexNotReady):  # the engine counts an index's failures for ever
-            target = index.index_name(catalogue.name, self.report.generation)
-            self._failed_before = index.get_state(self._client, target).failures
         self._note_missing_columns(first)
 
     def run(self) -> Report:
@@ -130,7 +125,9 @@ class _Load:
             raise
         finally:
             if self._is_new and not report.written:
-                catalogues.forget(client, catalogue.name)
+                with suppress(StoreError):  # Redis may be what stopped it
+                    if not hashes.count(client, self._prefix):
+                        catalogues.forget(client, catalogue.name)
         if not report.written and not report.unchanged:
             reasons = "; ".join(self._reasons)
             raise SourceError(
@@ -293,18 +290,12 @@ class _Load:
         dims = {vector: stamp.dims for vector, stamp in self._stamps.items()}
         is_new = index.create(client, self._catalogue, report.generation, dims)
         state = index.wait(client, target, self._index_progress)
-        if is_new:
-            there = hashes.count(client, self._prefix)
-            if state.items + state.failures < there:
-                raise StoreError(
-                    f"Redis indexed {state.items:,} of {there:,} items of {name!r}",
-                    remedy=f"Load again; if that does not help: recommender drop {name}",
-                )
-        missing = state.failures - self._failed_before
-        if missing > 0:
-            self._reject(
-                Reject(state.failed_key, f"Redis did not index {missing} items: {state.failure}")
-            )
+        if is_new or state.failures:  # a count of failures may be of long ago, hashes are not
+            missing = hashes.count(client, self._prefix) - state.items
+            if missing > 0:
+                why = state.failure or "it does not say why"
+                reason = f"Redis did not index {missing:,} items: {why}"
+                self._reject(Reject(state.failed_key or name, reason))
         index.publish(client, name, report.generation)
         report.items = state.items
 

@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -27,6 +29,7 @@ from recommender.store import embedded
 Client = Any
 """``redis.Redis`` or ``RedisCluster``: the calls used here are the same on both."""
 
+AUTHENTICATION = re.compile("Authentication required|invalid username-password")
 ANY_NODE = RedisCluster.RANDOM
 
 OPTIONS: dict[str, Any] = {
@@ -57,29 +60,27 @@ class Server:
 
 def connect(settings: Settings) -> Server:
     """The Redis of ``settings``, checked. Raises StoreError where it is away or lacks FT.*."""
+    url = settings.redis_url or ""
     if settings.redis_url is None:
         socket = str(embedded.start(settings.home))
         address = f"unix://{socket}"
-
-        def make(options: dict[str, Any]) -> Client:
-            return redis.Redis(unix_socket_path=socket, **options)
+        make: Callable[..., Client] = partial(redis.Redis, unix_socket_path=socket)
     else:
-        url = settings.redis_url
         address = _without_password(url)
-
-        def make(options: dict[str, Any]) -> Client:
-            return _client(url, options)
+        make = partial(_client, url)
 
     try:
         with translated(address):
-            probe = make(PROBE)
+            probe: Client = make(**PROBE)
             version = str(_info(probe)["redis_version"])
             search = _search_version(probe)
             _check_searches(probe, address, search)
             probe.close()
-            return Server(make(OPTIONS), address, version, search, settings.redis_url is None)
+            return Server(make(**OPTIONS), address, version, search, settings.redis_url is None)
     except (TypeError, ValueError, AttributeError) as error:  # redis-py reads its URL as it goes
-        raise StoreError(f"{address!r} is no Redis address: {error}") from error
+        # What redis-py says may quote a part of the password.
+        why = "quote signs in its password, as %40 for @" if "@" in url else str(error)
+        raise StoreError(f"{address!r} is no Redis address: {why}") from None
 
 
 def _check_searches(client: Client, address: str, search: int) -> None:
@@ -92,7 +93,6 @@ def _check_searches(client: Client, address: str, search: int) -> None:
         )
     if isinstance(client, RedisCluster):
         try:
-            client.execute_command("FT.INFO", "recommender:probe", target_nodes=ANY_NODE)
             keyed = client.execute_command(
                 "COMMAND GETKEYS", "FT.SEARCH", "x", "*", target_nodes=ANY_NODE
             )
@@ -126,7 +126,7 @@ class translated:  # noqa: N801 (used like a function; a generator would cost th
             raise self._explained(error) from error
 
     def _explained(self, error: Exception) -> StoreError:
-        if isinstance(error, redis.AuthenticationError):
+        if isinstance(error, redis.AuthenticationError) or AUTHENTICATION.search(str(error)):
             return StoreError(
                 f"Redis{self._at} wants other credentials: {error}",
                 remedy="Put them into REDIS_URL: redis://USER:PASSWORD@HOST:PORT",
@@ -150,7 +150,7 @@ def _brief(error: Exception) -> str:
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 
-def _client(url: str, options: dict[str, Any]) -> Client:
+def _client(url: str, **options: Any) -> Client:
     scheme = url.partition("://")[0]
     if scheme in ("redis", "rediss", "unix"):
         base, mark, query = (
@@ -246,4 +246,6 @@ def _search_version(client: Client) -> int:
 
 def _without_password(url: str) -> str:
     """The address as it may be shown: without what stands before the last @, or in a password=."""
-    return re.sub(r"(?<=://).*@|(?<=password=)[^&]*", "", url, flags=re.DOTALL)
+    login, _, rest = url.rpartition("@")
+    scheme, mark, _ = login.partition("://")
+    return re.sub("(?<=password=)[^&]*", "", f"{scheme}{mark}{rest}" if mark else rest)

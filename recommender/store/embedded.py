@@ -103,7 +103,7 @@ def start(home: Path) -> Path:
 def stop(home: Path) -> bool:
     """Stops the local server after it has written everything down; False if it was not running."""
     socket = socket_path(home)
-    if not os.path.exists(socket):
+    if not _is_there(socket):
         return False
     with _lock(_directory(socket)):
         if not _listens(socket):
@@ -265,12 +265,25 @@ def _lock(directory: Path) -> Iterator[None]:
         yield
 
 
+def _is_there(socket: Path) -> bool:
+    try:
+        socket.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise LocalServerError(
+            f"the data directory {socket.parent} cannot be read: {error.strerror}",
+            remedy="Set RECOMMENDER_HOME to a directory of yours, or REDIS_URL to a Redis",
+        ) from error
+    return True
+
+
 def _client(socket: Path) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(socket), protocol=2, socket_timeout=60, retry=None)  # type: ignore[arg-type]
 
 
 def _listens(socket: Path) -> bool:
-    if not os.path.exists(socket):
+    if not _is_there(socket):
         return False
     try:
         with _client(socket) as client:
@@ -283,7 +296,7 @@ def _listens(socket: Path) -> bool:
 
 
 def _answers(socket: Path) -> bool:
-    if not os.path.exists(socket):
+    if not _is_there(socket):
         return False
     try:
         with _client(socket) as client:

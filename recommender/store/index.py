@@ -64,8 +64,10 @@ def create(client: Client, catalogue: Catalogue, generation: int, dims: Mapping[
                 fields, definition=definition, stopwords=[]
             )
         except redis.ResponseError as error:
-            if "already exists" not in str(error):
+            if isinstance(error, redis.OutOfMemoryError):
                 raise
+            if "already exists" not in str(error):
+                raise StoreError(f"the index of {catalogue.name!r} was refused: {error}") from error
             return False
     return True
 
