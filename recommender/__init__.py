@@ -7,6 +7,7 @@ from recommender.inference import infer
 from recommender.items import Facet, Hit, Item, Record, Reject, Results
 from recommender.report import Progress, Report
 from recommender.settings import Settings
+from recommender.store.connection import connect
 from recommender.sync import sync
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Report",
     "Results",
     "Settings",
+    "connect",
     "infer",
     "sync",
 ]

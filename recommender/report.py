@@ -18,6 +18,16 @@ class Progress(Protocol):
         ...
 
 
+class Silent:
+    """A progress that nobody watches."""
+
+    def stage(self, name: str, done: float, total: float | None) -> None:
+        """Passes over it."""
+
+    def note(self, text: str) -> None:
+        """Passes over it."""
+
+
 @dataclass(slots=True)
 class Report:
     """What a load did. ``items`` is how many the catalogue holds now; ``seconds`` are wall time."""

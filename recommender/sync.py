@@ -30,7 +30,7 @@ from recommender.errors import (
     StoreError,
 )
 from recommender.items import Record, Reject
-from recommender.report import Progress, Report
+from recommender.report import Progress, Report, Silent
 from recommender.seen import SeenIds
 from recommender.settings import Settings
 from recommender.store import catalogues, hashes, index
@@ -46,24 +46,28 @@ def sync(
     server: Server,
     catalogue: Catalogue,
     records: Iterable[Record | Reject],
-    settings: Settings,
+    settings: Settings | None = None,
     *,
-    progress: Progress,
-    on_reject: Callable[[Reject], None],
+    progress: Progress | None = None,
+    on_reject: Callable[[Reject], None] | None = None,
 ) -> Report:
     """Brings the catalogue in step with ``records``; what they do not name stays as it is.
 
+    ``settings`` hold the embedders' keys (the environment's by default); ``on_reject`` gets each
+    record that cannot be an item, which the report only counts.
     Raises ModelMismatch where the catalogue is kept with other vectors, SourceError where not one
     record can be used; StoreError and EmbedderError come through after the batches before them
     were written.
     """
     began = time.monotonic()
+    settings, progress = settings or Settings.from_env(), progress or Silent()
     with catalogues.locked(
         server.client,
         catalogue.name,
         lambda: progress.note(f"waiting: {catalogue.name!r} is being loaded by another process"),
     ) as check_lock:
-        load = _Load(server, catalogue, records, settings, progress, on_reject, check_lock)
+        listener = on_reject or (lambda reject: None)
+        load = _Load(server, catalogue, records, settings, progress, listener, check_lock)
         report = load.run()
     report.seconds = round(time.monotonic() - began, 3)
     return report

@@ -58,8 +58,12 @@ class Server:
     local: bool
 
 
-def connect(settings: Settings) -> Server:
-    """The Redis of ``settings``, checked. Raises StoreError where it is away or lacks FT.*."""
+def connect(settings: Settings | None = None) -> Server:
+    """The Redis of ``settings`` (the environment's by default), checked.
+
+    Raises StoreError where it is away or lacks the query engine.
+    """
+    settings = settings or Settings.from_env()
     url = settings.redis_url or ""
     if settings.redis_url is None:
         socket = str(embedded.start(settings.home))
