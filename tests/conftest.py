@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from recommender import Catalogue, Record, Recommender, Reject, Report, Settings, sync
+from recommender import Catalogue, Recommender, Record, Reject, Report, Settings, sync
 from recommender.errors import LocalServerError
 from recommender.store import embedded
 from recommender.store.connection import Server, connect

