@@ -12,6 +12,9 @@ from recommender.errors import UnknownCatalogue
 from recommender.store import catalogues
 from recommender.store.connection import Server, connect
 
+PATIENCE = 5.0
+"""How many seconds Redis may take before a request is answered with a 503."""
+
 
 class OpenCatalogues:
     """Opens Redis and catalogues when they are first asked for; shared by all threads."""
@@ -27,7 +30,7 @@ class OpenCatalogues:
         """The connected Redis. Raises StoreError while it is away; the next call tries again."""
         with self._lock:
             if self._server is None:
-                self._server = connect(self._settings)
+                self._server = connect(self._settings, patience=PATIENCE)
             return self._server
 
     def names(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -11,6 +12,8 @@ from recommender.errors import InvalidParameter, suggest
 
 PAGE = ("limit", "offset", "where", "exclude", "fields", "using", "min_score", "exact")
 """The parameters that every listing takes."""
+
+REPEATED = ("where", "exclude", "fields")
 
 
 def check_known(names: Collection[str]) -> None:
@@ -23,6 +26,8 @@ def check_known(names: Collection[str]) -> None:
                 f"there is no parameter {name!r} here",
                 remedy=suggest(name, names, "parameters"),
             )
+        if name not in REPEATED and len(request.args.getlist(name)) > 1:
+            raise InvalidParameter(name, f"the parameter {name!r} is given more than once")
 
 
 def required(name: str) -> str:
@@ -38,8 +43,8 @@ def page() -> dict[str, Any]:
     arguments: dict[str, Any] = {"where": request.args.getlist("where")}
     arguments["exclude"] = request.args.getlist("exclude")
     convert: dict[str, Callable[[str], Any]] = {
-        "limit": int,
-        "offset": int,
+        "limit": _whole,
+        "offset": _whole,
         "min_score": float,
         "exact": _boolean,
         "using": str,
@@ -64,10 +69,16 @@ def _converted(name: str, text: str, make: Callable[[str], Any]) -> Any:
     try:
         return make(text)
     except ValueError as error:
-        kinds = {int: "a whole number", float: "a number", _boolean: "true or false"}
+        kinds = {_whole: "a whole number", float: "a number", _boolean: "true or false"}
         raise InvalidParameter(
             name, f"{name} is {text[:60]!r}", remedy=f"It is {kinds[make]}"
         ) from error
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise ValueError(text)
+    return int(text)
 
 
 def _boolean(text: str) -> bool:

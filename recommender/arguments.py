@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-from recommender.errors import InvalidParameter
+from recommender.errors import InvalidParameter, brief
 
 MAX_LIMIT = 1000
 MAX_POOL = 10_000
@@ -21,7 +21,9 @@ def check_page(limit: Any, offset: Any, excluded: int) -> None:
     for name, value, low, high in (("limit", limit, 1, MAX_LIMIT), ("offset", offset, 0, MAX_POOL)):
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise InvalidParameter(
-                name, f"{name} is {value!r}", remedy=f"It is a whole number from {low} to {high:,}"
+                name,
+                f"{name} is {brief(value)}",
+                remedy=f"It is a whole number from {low} to {high:,}",
             )
     if offset + limit + excluded > MAX_POOL:
         raise InvalidParameter(
@@ -35,14 +37,16 @@ def check_min_score(value: Any) -> None:
     """A finite number, or None."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if value is not None and not (is_number and math.isfinite(value)):
-        raise InvalidParameter("min_score", f"min_score is {value!r}", remedy="It is a number")
+        raise InvalidParameter("min_score", f"min_score is {brief(value)}", remedy="It is a number")
 
 
 def check_text(parameter: str, value: Any) -> str:
     """Some Unicode text, not empty and not too long."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidParameter(
-            parameter, f"the {parameter} is {value!r}", remedy="It is some text, at least a word"
+            parameter,
+            f"the {parameter} is {brief(value)}",
+            remedy="It is some text, at least a word",
         )
     if len(value) > MAX_TEXT_CHARS:
         raise InvalidParameter(
@@ -53,7 +57,7 @@ def check_text(parameter: str, value: Any) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise InvalidParameter(
-            parameter, f"the {parameter} {value!r} is not Unicode text"
+            parameter, f"the {parameter} {brief(value)} is not Unicode text"
         ) from error
     return value
 
@@ -63,7 +67,7 @@ def check_names(parameter: str, values: Any) -> Collection[str]:
     is_list = isinstance(values, Collection) and not isinstance(values, (str, bytes))
     if not is_list or not all(isinstance(value, str) for value in values):
         raise InvalidParameter(
-            parameter, f"{parameter} is {values!r}", remedy="It is a list of texts"
+            parameter, f"{parameter} is {brief(values)}", remedy="It is a list of texts"
         )
     checked: Collection[str] = values
     return checked

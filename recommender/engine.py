@@ -132,8 +132,7 @@ class Recommender:
         if stored is None:
             raise self._no_item(id)
         pairs = zip(names, stored, strict=True)
-        kept = {name: view.kinds[name].unpack(blob) for name, blob in pairs if blob is not None}
-        return Item(id, kept)
+        return Item(id, view.unpacked((name, blob) for name, blob in pairs if blob is not None))
 
     def facets(self, fields: Sequence[str] | None = None, *, where: Where = ()) -> list[Facet]:
         """For each tag the count of every label under ``where``, for each number its range.
@@ -239,7 +238,7 @@ class Recommender:
     def _no_item(self, id: str) -> UnknownItem:
         return UnknownItem(
             f"there is no item {id!r} in {self.name!r}",
-            remedy=f"Look for it: recommender search {self.name} WORDS",
+            remedy="Ids are compared letter by letter",
             parameter="id",
         )
 

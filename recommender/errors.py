@@ -153,3 +153,12 @@ def suggest(name: str, known: Iterable[str], what: str) -> str:
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"The {what} are: {', '.join(known)}" if known else f"There are no {what} yet"
+
+
+def brief(value: object) -> str:
+    """A value for a message: its ``repr``, cut to 60 characters."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a bottomless list
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."

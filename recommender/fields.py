@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recommender.errors import RecordError
+from recommender.errors import RecordError, brief
 from recommender.items import encode
 
 TAG_SEPARATOR = "\x1f"
@@ -94,7 +94,7 @@ def _parse_tags(value: Any, separator: str | None) -> list[str] | None:
         if size > MAX_TAG_BYTES:
             raise RecordError(f"a tag has {size:,} bytes, the limit is {MAX_TAG_BYTES:,}")
         if CONTROL.search(label):
-            raise RecordError(f"the tag {_short(label)} holds a control character")
+            raise RecordError(f"the tag {brief(label)} holds a control character")
     return labels or None
 
 
@@ -108,13 +108,13 @@ def _parse_number(value: Any, _separator: str | None) -> int | float | None:
                 raise ValueError(text)
             number: Any = int(text) if text.lstrip("+-").isdecimal() else float(text)
         except ValueError as error:
-            raise RecordError(f"{_short(text)} is not a number") from error
+            raise RecordError(f"{brief(text)} is not a number") from error
     else:
         number = value
     if not isinstance(number, (int, float)) or isinstance(number, bool):
-        raise RecordError(f"{_short(value)} is not a number")
+        raise RecordError(f"{brief(value)} is not a number")
     if number != number or abs(number) > MAX_NUMBER:
-        raise RecordError(f"{_short(value)} is not a finite number")
+        raise RecordError(f"{brief(value)} is not a finite number")
     return int(number) if isinstance(number, int) else float(number)
 
 
@@ -131,11 +131,11 @@ def _parse_geo(value: Any, _separator: str | None) -> tuple[float, float]:
         longitude, latitude = map(_coordinate, parts)
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(
-            f"{_short(value)} is not a place, which is 'longitude,latitude'"
+            f"{brief(value)} is not a place, which is 'longitude,latitude'"
         ) from error
     if not (abs(longitude) <= 180 and abs(latitude) <= MAX_LATITUDE):
         raise RecordError(
-            f"{_short(value)} is not on the map: longitude -180..180,"
+            f"{brief(value)} is not on the map: longitude -180..180,"
             f" latitude -{MAX_LATITUDE}..{MAX_LATITUDE}"
         )
     return longitude, latitude
@@ -179,15 +179,7 @@ def _json(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise RecordError(f"{_short(value)} cannot be kept as JSON") from error
-
-
-def _short(value: Any) -> str:
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, a bottomless list
-        return f"a {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        raise RecordError(f"{brief(value)} cannot be kept as JSON") from error
 
 
 KINDS: dict[str, FieldKind] = {

@@ -150,14 +150,16 @@ def _is_title(column: Column) -> bool:
 
 
 def _is_vector(column: Column) -> bool:
-    vectors = [parse_vector(value) for value in column.values[:20]]
-    lengths = {len(vector) if vector else 0 for vector in vectors}
-    return (
-        len(lengths) == 1
-        and lengths.pop() >= 8
-        and all(type(part) in (int, float) for vector in vectors for part in vector)
-        and any(type(part) is float for part in vectors[0])
-    )
+    sample = column.values[:20]
+    lists = [vector for vector in map(parse_vector, sample) if vector and _are_numbers(vector)]
+    lengths = Counter(map(len, lists)).most_common(1)
+    # Some bad vectors are bad records and not a reason to take the column for something else.
+    return bool(lengths) and lengths[0][0] >= 8 and lengths[0][1] >= 0.8 * len(sample)
+
+
+def _are_numbers(vector: Sequence[Any]) -> bool:
+    kinds = set(map(type, vector))
+    return float in kinds and kinds <= {int, float}
 
 
 def _field(column: Column) -> FieldSpec:

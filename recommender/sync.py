@@ -138,6 +138,7 @@ class _Load:
                 f"not one of {report.read:,} records could be loaded"
                 + (f": {reasons}" if reasons else "")
             )
+        self._check_lock()
         self._index()
         return report
 

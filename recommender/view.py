@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from recommender import vectors
 from recommender.arguments import check_names
-from recommender.fields import KINDS, FieldKind
+from recommender.errors import IndexNotReady
+from recommender.fields import KINDS
 from recommender.items import Hit
 from recommender.store import hashes, query
 from recommender.store.catalogues import Entry
@@ -51,12 +52,11 @@ class View:
         self.is_whole = False
         self.items = 0
         self.prefix = hashes.prefix_of(entry.catalogue.name, entry.generation)
-        self.kinds: dict[str, FieldKind] = {
-            name: KINDS[spec.type] for name, spec in entry.catalogue.fields.items()
-        }
         self._cut = len(self.prefix.encode())
         self._names = list(entry.catalogue.fields)
-        self._unpack = {name.encode(): (name, kind.unpack) for name, kind in self.kinds.items()}
+        self._unpack = {
+            name: KINDS[spec.type].unpack for name, spec in entry.catalogue.fields.items()
+        }
         self._parsed: dict[tuple[Any, ...], str | None] = {}
         self.filters: dict[str, Filter] = {}
 
@@ -93,13 +93,23 @@ class View:
         shown = sorted(kept[page.offset : page.offset + page.limit], key=itemgetter(0, 1))
         return [Hit(id, -negative, self._fields(pairs)) for negative, id, pairs in shown]
 
+    def unpacked(self, values: Iterable[tuple[str, bytes]]) -> dict[str, Any]:
+        """Stored values as Python's own. Raises IndexNotReady where this view is of the past."""
+        try:
+            return {name: self._unpack[name](value) for name, value in values}
+        except ValueError as error:
+            raise IndexNotReady(
+                f"the catalogue {self.entry.catalogue.name!r} has just been loaded anew",
+                remedy="Ask again in a second",
+            ) from error
+
     def _fields(self, pairs: list[bytes]) -> dict[str, Any]:
-        fields = {}
-        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-            if key in self._unpack:
-                name, unpack = self._unpack[key]
-                fields[name] = unpack(value)
-        return fields
+        names = [name.decode() for name in pairs[::2]]
+        return self.unpacked(
+            (name, value)
+            for name, value in zip(names, pairs[1::2], strict=True)
+            if name in self._unpack
+        )
 
 
 def policy_of(filter: Filter, items: int, exact: bool) -> query.Policy:

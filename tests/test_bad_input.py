@@ -217,11 +217,6 @@ def test_bad_vectors(shell: Shell, form: str) -> None:
     assert shell.call("similar", "films", "g0", "--json").json["returned"] == 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="one bad vector among the first 20 and the column is no vector any more",
-)
 @pytest.mark.parametrize(
     "first",
     ['{"id": "words", "title": "W", "v": "words"}', '{"id": "few", "title": "F", "v": [1]}'],

@@ -341,7 +341,6 @@ def test_a_killed_process_leaves_a_lock_that_expires(server: Server, settings: S
         "between batches",
         pytest.param(
             "after the last",
-            marks=pytest.mark.xfail(strict=True, reason="not looked at again before the index"),
         ),
     ],
 )

@@ -12,12 +12,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from conftest import Quiet
-from outside import Answer, Client, Shell, interrupted, plain
+from outside import Client, Shell, interrupted, plain
 
 from recommender import Catalogue, Record, Reject, Settings, sync
 from recommender.store import embedded
@@ -115,33 +115,20 @@ def test_serve_stops_its_workers_once(shell: Shell) -> None:
 
 
 @pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="Ctrl-C cuts answers off; now and then a worker hangs and is killed after 10 s",
+    strict=True, raises=AssertionError, reason="6 s for a silent client, 10 s for half a request"
 )
-def test_serve_finishes_what_it_began(shell: Shell) -> None:
-    redis = int(embedded.status(shell.home)["pid"])
+def test_serve_does_not_wait_for_silent_clients(shell: Shell) -> None:
     process = shell.start("serve", "--port", "0")
-    with ThreadPoolExecutor(1) as pool:
+    with ExitStack() as browsers:
         client = client_of(process)
-        assert client.get("/v1/films").status == 200
-        # A browser keeps its connection open; that must not hold the server up.
-        with socket.create_connection((client.host, client.port)) as idle:
-            idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert idle.recv(15) == b"HTTP/1.1 200 OK"
-            os.kill(redis, signal.SIGSTOP)
-            try:
-                asked = pool.submit(client.get, "/v1/films/similar", id="film 1")
-                time.sleep(0.5)
-                process.send_signal(signal.SIGINT)
-                time.sleep(0.5)
-            finally:
-                os.kill(redis, signal.SIGCONT)
-            answer = asked.exception() or asked.result()
-    out, err = process.communicate(timeout=15)
-    assert (process.returncode, out, err) == (0, "", "")
-    assert isinstance(answer, Answer), answer
-    assert answer.status == 200
+        for _ in range(4):  # a browser connects before it has anything to ask
+            address = (client.host, client.port)
+            browsers.enter_context(socket.create_connection(address))
+        time.sleep(0.3)
+        began = time.monotonic()
+        done = interrupted(process, 15.0)
+    assert time.monotonic() - began < 4
+    assert (done.code, done.out, done.err) == (0, "", "")
 
 
 def test_serve_says_that_a_port_is_taken(shell: Shell) -> None:
@@ -272,7 +259,6 @@ def test_doctor_does_not_send_to_the_doctor(shell: Shell) -> None:
         pytest.param(
             "too long",
             f"/tmp/{'a' * 300}",
-            marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="a stack trace"),
         ),
         ("of nobody", "~nobody-of-that-name/recommender"),
     ],

@@ -428,7 +428,6 @@ def test_a_cluster_that_cannot_be_used(start: Start, plain: int, cluster: int, c
         assert "credentials" in error.message
 
 
-@pytest.mark.xfail(strict=True, reason="redis-py sends FT._LIST to a node, not to a flag")
 def test_a_cluster_that_forbids_module_list_is_asked_otherwise(cluster: int) -> None:
     url = f"redis+cluster://bob:{SECRET}@127.0.0.1:{cluster}"
     if not coordinates(cluster):
@@ -473,7 +472,6 @@ def test_a_wrong_password(start: Start, login: str) -> None:
         f"redis://127.0.0.1:1?db=0&password={SECRET}&x=1",
         pytest.param(
             f"redis://127.0.0.1:1?password=p@{SECRET}",
-            marks=pytest.mark.xfail(strict=True, reason="it is cut at the @ first"),
         ),
         f"redis+sentinel://:{SECRET}@127.0.0.1:1/x/abc?sentinel_password={SECRET}",
         f"redis+sentinel://:{SECRET}@127.0.0.1:1",
@@ -628,7 +626,6 @@ def test_out_of_memory_and_on_from_there(start: Start) -> None:
         assert len(engine.similar("7", limit=1000)) == 1000
 
 
-@pytest.mark.xfail(strict=True, reason="the load says 5,000 new, and even the catalogue is gone")
 def test_a_redis_that_throws_items_out_is_refused_or_told(start: Start) -> None:
     port = start("--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru")
     with pytest.raises(StoreError, match="allkeys-lru"):

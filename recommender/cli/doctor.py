@@ -74,7 +74,8 @@ def _python() -> Check:
 def _home(settings: Settings) -> Check:
     home = settings.home
     existing = next(path for path in (home, *home.parents) if os.path.exists(path))
-    if os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK):
+    too_long = max(map(len, home.parts)) > 255
+    if not too_long and os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK):
         return Check("data directory", True, str(home))
     return Check(
         "data directory", False, f"{home} cannot be written. Set RECOMMENDER_HOME to another one"

@@ -16,9 +16,8 @@ from rich.text import Text
 from recommender.catalogue import Catalogue
 from recommender.items import Results
 
-CELL = 40
-SHORT = 8
-"""Longest text of a cell, and the width up to which a column never gives way, in characters."""
+CELL, SHORT, TITLE = 40, 8, 78
+"""Longest text of a cell, width up to which a column never gives way, longest title."""
 
 GAP = 3
 """Columns between two columns."""
@@ -42,7 +41,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     shown = [[_shown(cell) for cell in row] for row in rows]
     widths = _widths([list(columns), *shown], console.width)
     table = Table(
-        title=Text(_shown(title, console.width)),
+        title=Text(_shown(title, TITLE)),
         title_justify="left",
         title_style="bold",
         header_style="dim",
@@ -113,9 +112,7 @@ def _shown(value: Any, limit: int = CELL) -> str:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, float):
-        value = f"{value:.3f}".rstrip("0").rstrip(".")
-    elif isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
     elif isinstance(value, bool):
         value = "yes" if value else "no"

@@ -58,12 +58,13 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no typ
             "threads": THREADS,
             "worker_class": "gthread",
             "timeout": 60,
-            "graceful_timeout": 10,
+            "graceful_timeout": 3,
             "keepalive": 30,
             "limit_request_line": 8190,
             "loglevel": "warning",
             "control_socket_disable": True,
             # Ctrl-C reaches every process of the terminal: the workers leave it to their master.
+            "when_ready": lambda arbiter: signal.signal(signal.SIGINT, _finish),
             "post_worker_init": lambda worker: signal.signal(signal.SIGINT, signal.SIG_IGN),
         }
         for name, value in choices.items():
@@ -73,6 +74,10 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no typ
     def load(self) -> Any:
         """The application, made in each worker."""
         return create_app(self._settings)
+
+
+def _finish(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)  # gunicorn's own Ctrl-C cuts answers off
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -29,16 +29,16 @@ from recommender.store import embedded
 Client = Any
 """``redis.Redis`` or ``RedisCluster``: the calls used here are the same on both."""
 
+CONNECTING = re.compile(r"Error -?\d+ connecting to \S+\. |Redis Cluster cannot be connected.*: ")
 AUTHENTICATION = re.compile("Authentication required|invalid username-password")
-ANY_NODE = RedisCluster.RANDOM
 
 OPTIONS: dict[str, Any] = {
     "protocol": 2,  # RESP3 costs 40 % more client time for the same answer
     "decode_responses": False,
-    "socket_timeout": 20,
     "socket_connect_timeout": 5,
     "health_check_interval": 30,
-    "retry": Retry(ExponentialBackoff(cap=1.0, base=0.1), 1),
+    # Not after a timeout: a Redis that hangs would be waited for twice.
+    "retry": Retry(ExponentialBackoff(cap=1.0, base=0.1), 1, (redis.ConnectionError,)),
 }
 PROBE = OPTIONS | {"socket_timeout": 5, "retry": Retry(NoBackoff(), 0)}
 """The same for a first look: what says nothing for 5 s is no Redis."""
@@ -58,10 +58,11 @@ class Server:
     local: bool
 
 
-def connect(settings: Settings | None = None) -> Server:
+def connect(settings: Settings | None = None, *, patience: float = 20.0) -> Server:
     """The Redis of ``settings`` (the environment's by default), checked.
 
-    Raises StoreError where it is away or lacks the query engine.
+    ``patience`` is how many seconds it may take for one answer. Raises StoreError where it is
+    away, lacks the query engine, or would throw items out.
     """
     settings = settings or Settings.from_env()
     url = settings.redis_url or ""
@@ -76,15 +77,27 @@ def connect(settings: Settings | None = None) -> Server:
     try:
         with translated(address):
             probe: Client = make(**PROBE)
-            version = str(_info(probe)["redis_version"])
+            info = _info(probe)
             search = _search_version(probe)
             _check_searches(probe, address, search)
+            _check_keeps(info, address)
             probe.close()
-            return Server(make(**OPTIONS), address, version, search, settings.redis_url is None)
+            client = make(**OPTIONS, socket_timeout=patience)
+            version = str(info["redis_version"])
+            return Server(client, address, version, search, settings.redis_url is None)
     except (TypeError, ValueError, AttributeError) as error:  # redis-py reads its URL as it goes
         # What redis-py says may quote a part of the password.
         why = "quote signs in its password, as %40 for @" if "@" in url else str(error)
         raise StoreError(f"{address!r} is no Redis address: {why}") from None
+
+
+def _check_keeps(info: dict[str, Any], address: str) -> None:
+    policy = str(info.get("maxmemory_policy", ""))
+    if info.get("maxmemory") and policy.startswith("allkeys"):
+        raise StoreError(
+            f"the Redis at {address} throws items out when it is full (maxmemory-policy {policy})",
+            remedy="Set it to noeviction: CONFIG SET maxmemory-policy noeviction",
+        )
 
 
 def _check_searches(client: Client, address: str, search: int) -> None:
@@ -98,7 +111,7 @@ def _check_searches(client: Client, address: str, search: int) -> None:
     if isinstance(client, RedisCluster):
         try:
             keyed = client.execute_command(
-                "COMMAND GETKEYS", "FT.SEARCH", "x", "*", target_nodes=ANY_NODE
+                "COMMAND GETKEYS", "FT.SEARCH", "x", "*", target_nodes=client.get_random_node()
             )
         except redis.ResponseError:
             keyed = None
@@ -140,9 +153,11 @@ class translated:  # noqa: N801 (used like a function; a generator would cost th
                 f"Redis{self._at} is out of memory: {_brief(error)}",
                 remedy="Raise its maxmemory and run the same command again: it goes on from there",
             )
-        if isinstance(error, (redis.ConnectionError, redis.TimeoutError, OSError)):
+        if isinstance(
+            error, (redis.ConnectionError, redis.TimeoutError, RedisClusterException, OSError)
+        ):
             return StoreError(
-                f"Redis{self._at} does not answer: {error}",
+                f"Redis{self._at} does not answer: {CONNECTING.sub('', _brief(error)).rstrip('.')}",
                 remedy="Check REDIS_URL, and that the server runs",
             )
         return StoreError(f"Redis{self._at} refused: {_brief(error)}")
@@ -222,13 +237,15 @@ def _parts(url: str, default_port: int) -> tuple[list[tuple[str, int]], dict[str
 
 def _info(client: Client) -> dict[str, Any]:
     if isinstance(client, RedisCluster):
-        return dict(client.info("server", target_nodes=ANY_NODE))
-    return dict(client.info("server"))
+        return dict(client.info(target_nodes=client.get_random_node()))
+    return dict(client.info())
 
 
 def _search_version(client: Client) -> int:
     """The query engine's version as a number, 0 without one, 1 where it will not say."""
-    anywhere = {"target_nodes": ANY_NODE} if isinstance(client, RedisCluster) else {}
+    anywhere = (
+        {"target_nodes": client.get_random_node()} if isinstance(client, RedisCluster) else {}
+    )
     try:
         modules = client.execute_command("MODULE LIST", **anywhere)
         for module in modules:
@@ -250,6 +267,6 @@ def _search_version(client: Client) -> int:
 
 def _without_password(url: str) -> str:
     """The address as it may be shown: without what stands before the last @, or in a password=."""
-    login, _, rest = url.rpartition("@")
+    login, _, rest = re.sub("(?<=password=)[^&]*", "", url).rpartition("@")
     scheme, mark, _ = login.partition("://")
-    return re.sub("(?<=password=)[^&]*", "", f"{scheme}{mark}{rest}" if mark else rest)
+    return f"{scheme}{mark}{rest}" if mark else rest
