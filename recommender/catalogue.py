@@ -17,7 +17,7 @@ from recommender.template import Template
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 RESERVED_NAMES = frozenset({"catalogues"})
-ENGINE_WORDS = frozenset({"as", "noindex", "sortable"})
+ENGINE_WORDS = frozenset({"as", "indexempty", "indexmissing", "noindex", "sortable", "unf"})
 """Words that the engine reads as its own where a field's name should stand, in any case."""
 
 FieldType = Literal["text", "tag", "number", "geo", "stored"]
@@ -91,7 +91,7 @@ class Catalogue(_Model):
             if not is_field_name(name):
                 raise ValueError(
                     f"{name!r} cannot be a field's name: letters, digits and _, a letter first,"
-                    " and no word of the engine (as, noindex, sortable);"
+                    f" and no word of the engine ({', '.join(sorted(ENGINE_WORDS))});"
                     " give the source's own name as column: ..."
                 )
         for name in self.vectors:

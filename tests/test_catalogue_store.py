@@ -614,3 +614,19 @@ def test_a_search_vector_beyond_the_type_is_refused(
     load(film(type="float16", metric="ip"), [row("a", 1, 0), row("b", 1, 1)])
     with pytest.raises(InvalidParameter, match="vector"):
         open_catalogue("film").search(vector=[number, number])
+
+
+@pytest.mark.parametrize("kind", ["text", "tag", "number", "geo"])
+@pytest.mark.parametrize(
+    "name", ["weight", "WEIGHT", "nostem", "phonetic", "separator", "casesensitive"]
+)
+def test_a_field_named_like_a_setting_of_the_engine(
+    load: Load, open_catalogue: Open, name: str, kind: str
+) -> None:
+    fields = {"title": {"type": "text"}, "genres": {"type": "tag"}, name: {"type": kind}}
+    vectors = {"v": {"embedder": "given", "column": "v"}}
+    catalogue = Catalogue.from_dict({"name": "named", "fields": fields, "vectors": vectors})
+    value = {"number": 3, "geo": "1,2"}.get(kind, "word")
+    condition = {"number": "=3", "geo": "=@1,2,1km", "text": "~word"}.get(kind, "=word")
+    load(catalogue, [{"id": "1", "title": "x", "genres": ["y"], name: value, "v": [1, 2]}])
+    assert open_catalogue("named").count(name + condition) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import socket
@@ -77,7 +78,9 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no typ
 
 
 def _finish(*_: object) -> None:
-    os.kill(os.getpid(), signal.SIGTERM)  # gunicorn's own Ctrl-C cuts answers off
+    # gunicorn's own Ctrl-C cuts answers off; and workers with silent clients are no error now.
+    logging.getLogger("gunicorn.error").setLevel(logging.CRITICAL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -12,12 +12,13 @@ import redis
 from redis.commands.search.index_definition import IndexDefinition, IndexType
 from redisvl.schema import IndexSchema
 
-from recommender.catalogue import Catalogue, vector_field
+from recommender.catalogue import Catalogue, FieldSpec, vector_field
 from recommender.errors import IndexNotReady, StoreError
 from recommender.fields import TAG_SEPARATOR
 from recommender.store.connection import Client, translated
 from recommender.store.hashes import WRITTEN_AT, prefix_of
 
+SETTINGS = {"weight", "nostem", "phonetic", "separator", "casesensitive", "withsuffixtrie"}
 POLL_SECONDS = 0.05
 STALLED_SECONDS = 120.0
 
@@ -147,7 +148,7 @@ def drop(client: Client, catalogue: str, generation: int) -> None:
 
 def _schema(catalogue: Catalogue, generation: int, dims: Mapping[str, int]) -> IndexSchema:
     fields: list[dict[str, Any]] = [{"name": WRITTEN_AT, "type": "numeric"}]
-    for name, field in catalogue.fields.items():
+    for name, field in sorted(catalogue.fields.items(), key=_place):
         attributes: dict[str, Any] = {}
         if field.type == "stored":
             continue
@@ -171,6 +172,11 @@ def _schema(catalogue: Catalogue, generation: int, dims: Mapping[str, int]) -> I
         "storage_type": "hash",
     }
     return IndexSchema.from_dict({"index": index, "fields": fields})
+
+
+def _place(named: tuple[str, FieldSpec]) -> bool:
+    """First those named like a setting: the engine takes ``weight`` after a text for its weight."""
+    return named[0].lower() not in SETTINGS
 
 
 def _is_unknown(error: redis.ResponseError) -> bool:
