@@ -30,8 +30,9 @@ from recommender.store.connection import Server, connect
 FASHION = Path(__file__).resolve().parents[2] / "shared" / "data" / "fashion.csv"
 FASHION_ROWS = 44_446
 COMMAND = Path(sys.executable).with_name("recommender")
-CHUNK = 50
-"""Calls of one side before it is another's turn."""
+TURN = 50
+"""Calls of one side before it is another's turn, where how many a second is the question."""
+WARM_UP = 50
 
 
 @dataclass(frozen=True)
@@ -66,24 +67,29 @@ class Measurement:
 
 
 def race(
-    sides: Mapping[str, Callable[[str], object]], ids: Sequence[str], rounds: int
+    sides: Mapping[str, Callable[[str], object]], ids: Sequence[str], rounds: int, turn: int
 ) -> dict[str, list[list[float]]]:
     """Seconds of every call, by side and round; each side gets every id in every round.
 
-    The sides take turns after 50 calls, and who begins changes. Answers are thrown away at once.
+    The sides take turns of ``turn`` calls. Each begins at another id, so that none finds what the
+    one before it left in a cache. Answers are thrown away at once.
     """
-    order = list(sides)
-    times: dict[str, list[list[float]]] = {name: [[] for _ in range(rounds)] for name in order}
-    for name in order:
-        for id in ids[:CHUNK]:
-            sides[name](id)
+    times: dict[str, list[list[float]]] = {name: [[] for _ in range(rounds)] for name in sides}
+    apart = len(ids) // len(sides)
+    queues = {
+        name: [*ids[apart * number :], *ids[: apart * number]] for number, name in enumerate(sides)
+    }
+    for name, call in sides.items():
+        for id in queues[name][:WARM_UP]:
+            call(id)
     gc.collect()
+    order = list(sides)
     for number in range(rounds):
-        for start in range(0, len(ids), CHUNK):
+        for start in range(0, len(ids), turn):
             order = order[1:] + order[:1]
             for name in order:
                 call, seconds = sides[name], times[name][number]
-                for id in ids[start : start + CHUNK]:
+                for id in queues[name][start : start + turn]:
                     began = time.perf_counter()
                     call(id)
                     seconds.append(time.perf_counter() - began)
@@ -139,7 +145,7 @@ class Redis:
 @contextmanager
 def private_redis() -> Iterator[Redis]:
     """An empty local server as the product starts it, gone with all its data afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="rec-"))
+    home = Path(tempfile.mkdtemp(prefix="bench-"))
     settings = Settings(home=home)
     try:
         server = connect(settings)
@@ -231,9 +237,9 @@ def generated(rows: int) -> Iterator[Path]:
     draw = random.Random(rows)
     words = ["".join(draw.choices("abdeiklmnorstu", k=draw.randint(3, 8))) for _ in range(4000)]
     genders = (["Men", "Women", "Unisex", "Boys", "Girls"], [50, 42, 5, 2, 1])
-    articles = ["Watches", "Shirts", "Tshirts", "Jeans", "Sandals", "Handbags", *words[:60]]
-    colours = ["Blue", "Black", "White", "Navy Blue", "Red", "Green", *words[60:90]]
-    with tempfile.TemporaryDirectory(prefix="rec-") as folder:
+    articles = ["Watches", "Shirts", "Tshirts", "Jeans", "Sandals", "Handbags", *words[:12]]
+    colours = ["Blue", "Black", "White", "Navy Blue", "Red", "Green", *words[12:42]]
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = Path(folder) / "fashion.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)

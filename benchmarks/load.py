@@ -25,7 +25,7 @@ from benchmarks.common import (
     run_command,
     timed,
 )
-from recommender import Catalogue, vectors
+from recommender import Catalogue
 from recommender.catalogue import vector_field
 from recommender.convert import Converter
 from recommender.embedders.base import Embedder, make_embedder
@@ -86,9 +86,9 @@ def _parts(source: Path, catalogue: Catalogue) -> Parts:
             pairs = [part for pair in item.fields.items() for part in pair]
             commands.append(["HSET", prefix + item.id, *pairs])
     for start in range(0, len(texts), EMBED_BATCH):
-        blobs = vectors.to_bytes(embedder.embed(texts[start : start + EMBED_BATCH]), "float32")
-        for command, blob in zip(commands[start : start + EMBED_BATCH], blobs, strict=True):
-            command += [vector_field("text"), blob]
+        matrix = embedder.embed(texts[start : start + EMBED_BATCH])
+        for command, row in zip(commands[start : start + EMBED_BATCH], matrix, strict=True):
+            command += [vector_field("text"), row.tobytes()]
     return Parts(embedder, ids, texts, commands)
 
 
