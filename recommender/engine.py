@@ -131,8 +131,11 @@ class Recommender:
         stored = hashes.read(self._client, view.prefix, check_text("id", id), names)
         if stored is None:
             raise self._no_item(id)
-        pairs = zip(names, stored, strict=True)
-        return Item(id, view.unpacked((name, blob) for name, blob in pairs if blob is not None))
+        pairs: list[bytes] = []
+        for name, blob in zip(names, stored, strict=True):
+            if blob is not None:
+                pairs += (name.encode(), blob)
+        return Item(id, view.unpacked(pairs))
 
     def facets(self, fields: Sequence[str] | None = None, *, where: Where = ()) -> list[Facet]:
         """For each tag the count of every label under ``where``, for each number its range.

@@ -159,7 +159,9 @@ def _pack_text(value: str) -> bytes:
 
 
 def _unpack_text(blob: bytes) -> str:
-    return PADDED_SPACE.sub(r"\1", blob.decode())
+    text = blob.decode()
+    # Only what is not a printable line can hold an odd space, and most texts are one.
+    return text if text.isprintable() else PADDED_SPACE.sub(r"\1", text)
 
 
 def _pack_number(value: int | float) -> bytes:

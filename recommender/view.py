@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -55,7 +55,8 @@ class View:
         self._cut = len(self.prefix.encode())
         self._names = list(entry.catalogue.fields)
         self._unpack = {
-            name: KINDS[spec.type].unpack for name, spec in entry.catalogue.fields.items()
+            name.encode(): (name, KINDS[spec.type].unpack)
+            for name, spec in entry.catalogue.fields.items()
         }
         self._parsed: dict[tuple[Any, ...], str | None] = {}
         self.filters: dict[str, Filter] = {}
@@ -81,9 +82,10 @@ class View:
     def hits(self, rows: Sequence[query.Found], metric: str, page: Page) -> list[Hit]:
         """The rows of the page as hits, by falling score, ties by id."""
         kept = []
+        cut, score_of = self._cut, vectors.score_of
         for row in rows:
-            id = row.key[self._cut :].decode()
-            score = round(vectors.score_of(row.distance, metric), 6)
+            id = row.key[cut:].decode()
+            score = round(score_of(row.distance, metric), 6)
             if id in page.exclude or score != score:  # NaN: a vector that someone else wrote
                 continue
             if page.min_score is None or score >= page.min_score:
@@ -91,25 +93,27 @@ class View:
         # The page is cut in the engine's own order, which is the same for every page of a pool;
         # only then are ties put in order, so that no page repeats what another one had.
         shown = sorted(kept[page.offset : page.offset + page.limit], key=itemgetter(0, 1))
-        return [Hit(id, -negative, self._fields(pairs)) for negative, id, pairs in shown]
+        return [Hit(id, -negative, self.unpacked(pairs)) for negative, id, pairs in shown]
 
-    def unpacked(self, values: Iterable[tuple[str, bytes]]) -> dict[str, Any]:
-        """Stored values as Python's own. Raises IndexNotReady where this view is of the past."""
+    def unpacked(self, pairs: Sequence[bytes]) -> dict[str, Any]:
+        """Names and stored values in turn, as the item's fields in Python's own values.
+
+        Raises IndexNotReady where this view is of a catalogue that is gone.
+        """
+        known = self._unpack
+        fields = {}
         try:
-            return {name: self._unpack[name](value) for name, value in values}
+            in_turn = iter(pairs)
+            for key, value in zip(in_turn, in_turn, strict=True):
+                if key in known:
+                    name, unpack = known[key]
+                    fields[name] = unpack(value)
         except ValueError as error:
             raise IndexNotReady(
                 f"the catalogue {self.entry.catalogue.name!r} has just been loaded anew",
                 remedy="Ask again in a second",
             ) from error
-
-    def _fields(self, pairs: list[bytes]) -> dict[str, Any]:
-        names = [name.decode() for name in pairs[::2]]
-        return self.unpacked(
-            (name, value)
-            for name, value in zip(names, pairs[1::2], strict=True)
-            if name in self._unpack
-        )
+        return fields
 
 
 def policy_of(filter: Filter, items: int, exact: bool) -> query.Policy:

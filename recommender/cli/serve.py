@@ -39,15 +39,15 @@ def serve(host: str, port: int) -> None:
     listener = _listen(host, port)
     port = listener.getsockname()[1]
     name = f"[{host}]" if ":" in host else host
-    click.echo(f"Serving on http://{name}:{port} (Ctrl-C stops)", err=True)
-    _Application(settings, listener).run()
+    _Application(settings, listener, f"http://{name}:{port}").run()
 
 
 class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     """gunicorn around the API, on a socket that is open already."""
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listener: socket.socket, address: str) -> None:
         self._settings = settings
+        self._address = address
         self._listener = listener
         super().__init__()
 
@@ -65,12 +65,16 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no typ
             "loglevel": "warning",
             "control_socket_disable": True,
             # Ctrl-C reaches every process of the terminal: the workers leave it to their master.
-            "when_ready": lambda arbiter: signal.signal(signal.SIGINT, _finish),
+            "when_ready": lambda arbiter: self._begin(),
             "post_worker_init": lambda worker: signal.signal(signal.SIGINT, signal.SIG_IGN),
         }
         for name, value in choices.items():
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
+
+    def _begin(self) -> None:
+        signal.signal(signal.SIGINT, _finish)
+        click.echo(f"Serving on {self._address} (Ctrl-C stops)", err=True)
 
     def load(self) -> Any:
         """The application, made in each worker."""

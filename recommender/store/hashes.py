@@ -55,7 +55,7 @@ def read(client: Client, prefix: str, id: str, names: Sequence[str]) -> list[byt
 def read_vector(client: Client, prefix: str, id: str, vector: str) -> bytes | None:
     """One stored vector as bytes, None where there is no such item."""
     with translated():
-        blob: bytes | None = client.hget(prefix + id, vector_field(vector))
+        blob: bytes | None = client.execute_command("HGET", prefix + id, vector_field(vector))
     return blob
 
 

@@ -22,6 +22,7 @@ TIMEOUT_MS = 10_000
 """The engine's own default of 500 ms cuts a query short in silence."""
 
 DISTANCE = "__distance"
+DISTANCE_BYTES = DISTANCE.encode()
 FACET_VALUES = 1000
 
 
@@ -93,7 +94,7 @@ def knn(client: Client, query: Knn) -> list[Found]:
         except redis.ResponseError as error:
             raise _explained(error, query.index) from error
     return [
-        Found(key, float(pairs[pairs.index(DISTANCE.encode()) + 1]), pairs)
+        Found(key, float(pairs[pairs.index(DISTANCE_BYTES) + 1]), pairs)
         for key, pairs in zip(reply[1::2], reply[2::2], strict=True)
         if pairs  # else the item was deleted while the query ran
     ]
