@@ -115,12 +115,7 @@ def _serving(store: Redis, *command: str) -> Iterator[Callable[[str], bytes]]:
         found = re.search(r"http://127\.0\.0\.1:(\d+)", said)
         if not found:
             raise RuntimeError(f"{command} did not start: {said}{process.stderr.read()}")
-        port = int(found[1])
-        # Connections made before gunicorn has set its socket up would wait 40 ms for each body.
-        with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as early:
-            early.request("GET", "/")
-            early.getresponse().read()
-        with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as kept:
+        with closing(HTTPConnection("127.0.0.1", int(found[1]), timeout=30)) as kept:
             yield partial(_ask, kept)
     finally:
         process.terminate()
@@ -147,13 +142,9 @@ def _serve_bare(answer: dict[str, Any], ask: Callable[[str], object] | None) -> 
             ask(request.args["id"])
         return jsonify(answer)
 
-    class Bare(serve._Application):
-        def load(self) -> Flask:
-            return app
-
-    listener = serve._listen("127.0.0.1", 0)
-    print(f"Serving on http://127.0.0.1:{listener.getsockname()[1]}", file=sys.stderr, flush=True)
-    Bare(Settings.from_env(), listener).run()
+    # The very command, with this application in the product's place.
+    serve.create_app = lambda settings: app  # type: ignore[attr-defined, misc]
+    serve.serve.main(["--port", "0"])
 
 
 def _main(file: str, *ask: str) -> None:

@@ -107,6 +107,8 @@ class _Load:
         if kept is not None:
             kept.check_same(catalogue, self._stamps)
         self._is_new = kept is None
+        # Nobody reads a new catalogue, so nobody waits for a transaction to end.
+        self._at_once = self._is_new and server.local
         self._catalogue = catalogue
         self.report = Report(catalogue.name, kept.generation if kept else 1)
         self._prefix = hashes.prefix_of(catalogue.name, self.report.generation)
@@ -282,6 +284,7 @@ class _Load:
                 )
                 for row, blobs in rows
             ),
+            at_once=self._at_once,
         )
         new = sum(row.is_new for row, _ in rows)
         self.report.new += new

@@ -288,8 +288,8 @@ def _listens(socket: Path) -> bool:
     try:
         with _client(socket) as client:
             client.ping()
-    except redis.BusyLoadingError:
-        return True
+    except (redis.BusyLoadingError, redis.TimeoutError):
+        return True  # it is there, busy or hanging: a second one must not get at its files
     except (redis.RedisError, OSError):
         return False
     return True

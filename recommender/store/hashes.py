@@ -29,10 +29,17 @@ def digests(
 
 
 def write(
-    client: Client, prefix: str, rows: Iterable[tuple[str, Mapping[str, bytes], Sequence[str]]]
+    client: Client,
+    prefix: str,
+    rows: Iterable[tuple[str, Mapping[str, bytes], Sequence[str]]],
+    *,
+    at_once: bool = False,
 ) -> None:
-    """Writes many items in one round trip; a row is (id, fields to set, fields to remove)."""
-    pipe = client.pipeline(transaction=False)
+    """Writes many items in one round trip; a row is (id, fields to set, fields to remove).
+
+    ``at_once`` makes it one transaction, which Redis puts on disk once and not many times.
+    """
+    pipe = client.pipeline(transaction=at_once)
     for id, fields, gone in rows:
         key = prefix + id
         flat: list[str | bytes] = []
