@@ -143,7 +143,7 @@ def _serve_bare(answer: dict[str, Any], ask: Callable[[str], object] | None) -> 
         return jsonify(answer)
 
     # The very command, with this application in the product's place.
-    serve.create_app = lambda settings=None: app  # type: ignore[attr-defined]
+    serve.create_app = lambda settings: app  # type: ignore[attr-defined, misc]
     serve.serve.main(["--port", "0"])
 
 

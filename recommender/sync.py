@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -93,7 +92,6 @@ class _Load:
         self._on_reject = on_reject
         self._stream = iter(records)
         self._seen = SeenIds()
-        self._pending: tuple[Future[None], int, int] | None = None
         self._reasons: deque[str] = deque(maxlen=3)
         kept = catalogues.find(self._client, catalogue.name)
         first = list(islice(self._stream, BATCH))
@@ -125,7 +123,8 @@ class _Load:
             entry = Entry(catalogue, report.generation, self._stamps)
             catalogues.keep(client, entry)
         try:
-            self._load_all()
+            for batch in self._batches:
+                self._load(batch)
         except (SourceError, EmbedderError):
             if report.written:
                 self._index()  # what came before the break is good
@@ -178,15 +177,6 @@ class _Load:
                 f"No record so far has {', '.join(map(repr, missing))};"
                 f" they have {', '.join(map(repr, sorted(there)))}"
             )
-
-    def _load_all(self) -> None:
-        """Every batch; while Redis writes one to disk, the next is read and embedded."""
-        with ThreadPoolExecutor(max_workers=1) as self._writer:
-            try:
-                for batch in self._batches:
-                    self._load(batch)
-            finally:
-                self._finish_write()
 
     def _load(self, batch: Sequence[Record | Reject]) -> None:
         fresh: list[tuple[Record, str, str]] = []
@@ -277,12 +267,10 @@ class _Load:
         if not rows:
             return
         now = str(int(time.time())).encode()
-        self._finish_write()
-        writing = self._writer.submit(
-            hashes.write,
+        hashes.write(
             self._client,
             self._prefix,
-            [
+            (
                 (
                     row.prepared.id,
                     {
@@ -295,19 +283,12 @@ class _Load:
                     () if row.is_new else row.prepared.missing,
                 )
                 for row, blobs in rows
-            ],
+            ),
             at_once=self._at_once,
         )
-        self._pending = (writing, sum(row.is_new for row, _ in rows), len(rows))
-
-    def _finish_write(self) -> None:
-        """Waits for the batch that is being written, and only then counts it."""
-        if self._pending is None:
-            return
-        (writing, new, total), self._pending = self._pending, None
-        writing.result()
+        new = sum(row.is_new for row, _ in rows)
         self.report.new += new
-        self.report.changed += total - new
+        self.report.changed += len(rows) - new
         self._progress.stage("write", self.report.written, None)
 
     def _index(self) -> None:
