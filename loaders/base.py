@@ -13,9 +13,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from encodings.aliases import aliases
 from itertools import chain
 from typing import Any, BinaryIO, cast
+from uuid import UUID
 
 from recommender.errors import RecordError, SourceError
 from recommender.items import Record, Reject, encode
@@ -42,13 +45,20 @@ BREAKS = (OSError, EOFError, zlib.error, UnicodeError)  # gzip's own is an OSErr
 class Options:
     """How to read a source; None means: found out from the source.
 
-    ``encoding`` is for text without a byte order mark (else UTF-8), ``format`` is a loader's name.
-    ``progress`` is called with the fraction (0..1) of the file's bytes that were consumed, every
-    1,000 records and at the end; never for stdin, whose size nobody knows.
+    ``encoding`` is for text without a byte order mark (else UTF-8), ``format`` is a loader's name,
+    ``limit`` the most records to read. ``sql`` is a query and ``table`` a table of a database;
+    ``globs`` choose files of a folder, like ``**/*.md``; ``allow_private`` lets a URL lead to this
+    machine or its network. ``progress`` is called with the fraction (0..1) of the source that was
+    consumed, every 1,000 records and at the end; never where nobody knows its size, as of stdin.
     """
 
     encoding: str | None = None
     format: str | None = None
+    limit: int | None = None
+    sql: str | None = None
+    table: str | None = None
+    globs: tuple[str, ...] = ()
+    allow_private: bool = False
     progress: Callable[[float], None] | None = None
 
 
@@ -143,6 +153,34 @@ def as_record(place: str, value: Any) -> Record | Reject:
             reason = f"cell {name!r} nests more than {MAX_DEPTH} levels deep"
             return Reject(place, reason)
     return Record(place, value)
+
+
+def plain(value: Any) -> Any:
+    """A cell of a database, a typed file or front matter as what JSON knows.
+
+    Dates become seconds since 1970 (UTC where they name no zone), so that they can be compared;
+    bytes, which are pictures and the like, become None.
+    """
+    if isinstance(value, dict):
+        return {str(name): plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(part) for part in value]
+    convert = next((make for kind, make in PLAIN.items() if isinstance(value, kind)), None)
+    return convert(value) if convert else value
+
+
+def _seconds(moment: datetime) -> int:
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
+
+
+PLAIN: dict[type | tuple[type, ...], Callable[[Any], Any]] = {
+    datetime: _seconds,  # before date, which it is one of
+    date: lambda day: _seconds(datetime(day.year, day.month, day.day)),
+    timedelta: timedelta.total_seconds,
+    Decimal: lambda number: int(number) if number == number.to_integral_value() else float(number),
+    (UUID, time): str,
+    (bytes, bytearray, memoryview): lambda _: None,
+}
 
 
 def _kind(value: Any) -> str:

@@ -16,9 +16,21 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "recommender.loaders": {
         "csv": "loaders.delimited:load",
-        "tsv": "loaders.delimited:load",
-        "json": "loaders.json_array:load",
+        "feed": "loaders.feed:load",
+        "folder": "loaders.folder:load",
+        "html": "loaders.html:load",
+        "json": "loaders.json_document:load",
+        "markdown": "loaders.markdown:load",
         "ndjson": "loaders.ndjson:load",
+        "npy": "loaders.arrays:load",
+        "npz": "loaders.arrays:load",
+        "parquet": "loaders.parquet:load",
+        "python": "loaders.python_code:load",
+        "sitemap": "loaders.sitemap:load",
+        "sql": "loaders.database:load",
+        "sqlite": "loaders.sqlite:load",
+        "text": "loaders.text:load",
+        "tsv": "loaders.delimited:load",
     },
 }
 
