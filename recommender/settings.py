@@ -9,7 +9,9 @@ from pathlib import Path
 
 import platformdirs
 
-from recommender.errors import RecommenderError
+from recommender.errors import RecommenderError, brief
+
+CONCURRENCY, MAX_CONCURRENCY = 8, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class Settings:
 
     ``redis_url``: where Redis is; None means the local server under ``home``.
     ``home``: directory for the local server's data, socket and log, and for rejects files.
+    ``concurrency``: how many calls to a remote embedder may be under way at once, 1 to 64.
     """
 
     home: Path
@@ -27,10 +30,14 @@ class Settings:
     azure_endpoint: str | None = None
     azure_api_key: str | None = field(default=None, repr=False)
     azure_api_version: str | None = None
+    concurrency: int = CONCURRENCY
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """Settings from ``env`` (the process's own by default); empty values count as unset."""
+        """Settings from ``env`` (the process's own by default); empty values count as unset.
+
+        Raises RecommenderError for a home that is no path, or a concurrency out of its range.
+        """
         values = os.environ if env is None else env
 
         def get(name: str) -> str | None:
@@ -44,6 +51,7 @@ class Settings:
             azure_endpoint=get("AZURE_OPENAI_ENDPOINT"),
             azure_api_key=get("AZURE_OPENAI_API_KEY"),
             azure_api_version=get("OPENAI_API_VERSION"),
+            concurrency=_concurrency(get("RECOMMENDER_CONCURRENCY")),
         )
 
 
@@ -56,3 +64,18 @@ def _home(given: str | None) -> Path:
         raise RecommenderError(
             f"RECOMMENDER_HOME is {given!r}: {error}", remedy="Set it to a directory of yours"
         ) from error
+
+
+def _concurrency(given: str | None) -> int:
+    if given is None:
+        return CONCURRENCY
+    # Digits that int() knows but nobody means, and thousands of them, are refused alike.
+    if given.isascii() and given.isdigit() and len(given) <= 4:
+        calls = int(given)
+        if 1 <= calls <= MAX_CONCURRENCY:
+            return calls
+    raise RecommenderError(
+        f"RECOMMENDER_CONCURRENCY is {brief(given)}: it is how many calls to a remote embedder may"
+        f" be under way at once, a whole number from 1 to {MAX_CONCURRENCY}",
+        remedy=f"Set it to one, or unset it for {CONCURRENCY}",
+    )

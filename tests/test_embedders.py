@@ -73,6 +73,11 @@ def test_order_is_kept_and_equal_texts_are_equal(embedder: Embedder) -> None:
     assert len(np.unique(vectors, axis=0)) == len(set(TEXTS))
 
 
+def test_it_says_what_it_is_like(embedder: Embedder) -> None:
+    assert embedder.is_remote == embedder.name.startswith("openai")
+    assert embedder.max_bytes is None or embedder.max_bytes > 1000
+
+
 def test_no_texts_give_no_rows(embedder: Embedder) -> None:
     vectors = embedder.embed([])
     assert vectors.shape == (0, embedder.dims)

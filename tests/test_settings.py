@@ -24,6 +24,7 @@ ALL = {
     "AZURE_OPENAI_ENDPOINT": "https://mine.example.org",
     "AZURE_OPENAI_API_KEY": "hidden3",
     "OPENAI_API_VERSION": "2024-10-21",
+    "RECOMMENDER_CONCURRENCY": "3",
 }
 
 
@@ -37,6 +38,7 @@ def test_every_variable_has_its_place() -> None:
         azure_endpoint="https://mine.example.org",
         azure_api_key="hidden3",
         azure_api_version="2024-10-21",
+        concurrency=3,
     )
 
 
@@ -46,7 +48,9 @@ def test_what_is_empty_counts_as_unset(value: str | None) -> None:
     settings = Settings.from_env(env)
     assert settings.home.is_absolute()
     assert settings.home.name == "recommender"
-    assert {getattr(settings, f.name) for f in fields(settings) if f.name != "home"} == {None}
+    assert settings.concurrency == 8
+    others = [f.name for f in fields(settings) if f.name not in ("home", "concurrency")]
+    assert {getattr(settings, name) for name in others} == {None}
 
 
 def test_spaces_around_a_value_are_cut_off() -> None:
@@ -68,6 +72,17 @@ def test_the_home_is_made_absolute(home: str, path: Path) -> None:
 def test_a_home_of_nobody_is_refused() -> None:
     with pytest.raises(RecommenderError, match="RECOMMENDER_HOME is '~nobody-of-this-name/x': "):
         Settings.from_env({"RECOMMENDER_HOME": "~nobody-of-this-name/x"})
+
+
+@pytest.mark.parametrize("calls", [1, 64])
+def test_so_many_calls_at_once_can_be(calls: int) -> None:
+    assert Settings.from_env({"RECOMMENDER_CONCURRENCY": str(calls)}).concurrency == calls
+
+
+@pytest.mark.parametrize("value", ["0", "65", "-1", "8.0", "many", "٣", "9" * 5000])
+def test_so_many_calls_at_once_cannot_be(value: str) -> None:
+    with pytest.raises(RecommenderError, match=r"CONCURRENCY is '.*from 1 to 64\. Set it to one"):
+        Settings.from_env({"RECOMMENDER_CONCURRENCY": value})
 
 
 def test_secrets_are_not_shown() -> None:

@@ -325,6 +325,7 @@ class Picky:
     """An embedder that refuses every batch with a bad text in it; the vector is the length."""
 
     name, dims, batch_size = "picky", 1, 4
+    is_remote, max_bytes = True, None
 
     def __init__(self) -> None:
         self.calls = 0

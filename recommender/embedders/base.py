@@ -23,12 +23,17 @@ class Embedder(Protocol):
 
     ``name`` tells which model it is (``openai:text-embedding-3-small``): two embedders with the
     same name and dims must give the same vectors. ``dims`` is the length of a vector.
-    ``batch_size`` is how many texts it likes to be given at once.
+    ``batch_size`` is how many texts it likes to be given at once. ``is_remote`` says that each call
+    goes over a network and may be paid for: its vectors are worth keeping, and several calls at
+    once are faster. ``max_bytes`` is the longest text, in bytes of UTF-8, that it takes whole; None
+    means that it takes any length, or that nobody knows the limit.
     """
 
     name: str
     dims: int
     batch_size: int
+    is_remote: bool
+    max_bytes: int | None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape ``(len(texts), dims)``, float32, in the order of ``texts``.

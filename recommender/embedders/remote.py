@@ -62,7 +62,8 @@ class OpenAICompatible:
         self._matryoshka = bare.startswith("text-embedding-3")
         _check_dims(model, dims, self._known, self._matryoshka)
         openais = self._known or self._matryoshka or settings.azure_endpoint
-        self._limit = TEXT_TOKENS * BYTES_PER_TOKEN if openais else None
+        self.max_bytes = TEXT_TOKENS * BYTES_PER_TOKEN if openais else None
+        self.is_remote = True
         self._asked = dims
         self._model = model
         self._server = _Server(settings, max_retries, timeout)
@@ -117,7 +118,7 @@ class OpenAICompatible:
             if not text.strip():
                 continue
             # Half a surrogate pair has no UTF-8; it becomes a question mark.
-            data = text.encode(errors="replace")[: self._limit]
+            data = text.encode(errors="replace")[: self.max_bytes]
             estimate = len(data) // BYTES_PER_TOKEN + 1
             full = len(group) == min(self.batch_size, MAX_TEXTS)
             if group and (full or tokens + estimate > REQUEST_TOKENS):

@@ -52,6 +52,8 @@ class WordLlama:
         self.name = "wordllama"
         self.dims = dims or DIMS[-1]
         self.batch_size = 1000
+        self.is_remote = False
+        self.max_bytes: int | None = None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape ``(len(texts), dims)``, float32; a blank text gives a row of NaN.
