@@ -13,9 +13,15 @@ RecommenderError
 ├── EmbedderError             the embedder cannot be made or does not answer
 │   └── TextRefused           the embedder answers, but will not embed this text
 ├── ModelMismatch             the catalogue was embedded by something else
+├── PruneRefused              a source that lost so much that it looks like an accident
 ├── IndexNotReady             the index is missing or still being built
 ├── StoreError                Redis is away, lacks the query engine, or refused a command
+│   ├── CatalogueBusy         somebody else is writing the catalogue
+│   ├── StoreFull             Redis is out of memory
 │   └── LocalServerError      the local Redis cannot be started or stopped
+├── InvalidKey                a key is missing, or nobody's
+├── NotAllowed                the key is known, but not for this
+│   └── ReadOnly              no key would do: nobody may write here
 └── MissingExtra              an optional package is not installed
 """
 
@@ -121,6 +127,12 @@ class ModelMismatch(RecommenderError):
     code = "model_mismatch"
 
 
+class PruneRefused(RecommenderError):
+    """The source lost so much, or is so damaged, that removing it all looks like an accident."""
+
+    code = "prune_refused"
+
+
 class IndexNotReady(RecommenderError):
     """The catalogue has no complete index yet; ``retry_after`` is in seconds."""
 
@@ -134,10 +146,40 @@ class StoreError(RecommenderError):
     code = "redis_unavailable"
 
 
+class CatalogueBusy(StoreError):
+    """Somebody else is writing the catalogue, and was waited for long enough."""
+
+    code = "catalogue_busy"
+
+
+class StoreFull(StoreError):
+    """Redis is out of memory, and took nothing of the command it was given."""
+
+    code = "redis_full"
+
+
 class LocalServerError(StoreError):
     """The local Redis cannot be found, started or stopped."""
 
     code = "local_redis_failed"
+
+
+class InvalidKey(RecommenderError):
+    """No key where one is needed, or one that nobody has."""
+
+    code = "invalid_key"
+
+
+class NotAllowed(RecommenderError):
+    """A known key that does not allow this."""
+
+    code = "forbidden"
+
+
+class ReadOnly(NotAllowed):
+    """A write where no key would allow it."""
+
+    code = "read_only"
 
 
 class MissingExtra(RecommenderError):

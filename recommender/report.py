@@ -30,7 +30,12 @@ class Silent:
 
 @dataclass(slots=True)
 class Report:
-    """What a load did. ``items`` is how many the catalogue holds now; ``seconds`` are wall time."""
+    """What a load did, or with ``dry_run`` would do.
+
+    ``items`` is how many the catalogue holds now; ``skipped`` were passed over because their id
+    came before; ``embedded`` counts items, ``cost`` what their texts would cost (a dry run only);
+    ``seconds`` are wall time.
+    """
 
     catalogue: str
     generation: int = 1
@@ -38,10 +43,14 @@ class Report:
     new: int = 0
     changed: int = 0
     unchanged: int = 0
+    skipped: int = 0
     rejected: int = 0
+    removed: int = 0
     embedded: int = 0
     items: int = 0
     seconds: float = 0.0
+    dry_run: bool = False
+    cost: dict[str, Any] | None = None
 
     @property
     def written(self) -> int:

@@ -16,6 +16,9 @@ class SeenIds:
     def __init__(self) -> None:
         self._digests = np.empty(0, dtype=np.uint64)
 
+    def __len__(self) -> int:
+        return int(self._digests.size)
+
     def known(self, ids: Sequence[str]) -> list[bool]:
         """For each id whether it was added before."""
         fresh = _digests(ids)

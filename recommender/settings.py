@@ -13,6 +13,9 @@ from recommender.errors import RecommenderError, brief
 
 CONCURRENCY, MAX_CONCURRENCY = 8, 64
 
+MIN_KEY_CHARS = 16
+"""Shortest key: a shorter one could be found by trying."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -79,3 +82,20 @@ def _concurrency(given: str | None) -> int:
         f" be under way at once, a whole number from 1 to {MAX_CONCURRENCY}",
         remedy=f"Set it to one, or unset it for {CONCURRENCY}",
     )
+
+
+def _keys(variable: str, given: str | None) -> tuple[str, ...]:
+    """The keys of a comma-separated list. No error shows one: it might be almost right."""
+    keys = [key for part in (given or "").split(",") if (key := part.strip())]
+    for number, key in enumerate(keys, 1):
+        fault = ""
+        if not (key.isascii() and key.isprintable() and " " not in key):
+            fault = "holds something else than ASCII letters, digits and signs"
+        elif len(key) < MIN_KEY_CHARS:
+            fault = f"has {len(key)} characters, the shortest has {MIN_KEY_CHARS}"
+        if fault:
+            raise RecommenderError(
+                f"{variable}: its key number {number} {fault}",
+                remedy="Make one: python -c 'import secrets; print(secrets.token_urlsafe())'",
+            )
+    return tuple(keys)

@@ -1,45 +1,33 @@
 """Records -> items -> what is new or changed -> embedded -> written -> indexed -> checked.
 
-Every batch is written before the next is read, so whatever stops a load, what was done stays done
-and the next load goes on from there.
+Batches are written in their order, and none is held longer than a remote embedder needs to be kept
+busy; so whatever stops a load, what was done stays done and the next load goes on from there.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from hashlib import blake2b
+from functools import partial
 from itertools import islice
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from recommender import vectors
-from recommender.catalogue import Catalogue, VectorSpec, vector_field
-from recommender.convert import Converter, Prepared, parse_vector
-from recommender.embedders.base import embed_all, make_embedder
-from recommender.errors import (
-    EmbedderError,
-    InvalidCatalogue,
-    RecordError,
-    SourceError,
-    StoreError,
-)
+from recommender.batch import Comparer, write
+from recommender.catalogue import Catalogue
+from recommender.embedding import Embedding, Pending
+from recommender.errors import EmbedderError, SourceError, StoreError
 from recommender.items import Record, Reject
+from recommender.opening import Opening, missing_columns, open_for_writing
+from recommender.pruning import prune_lost
 from recommender.report import Progress, Report, Silent
-from recommender.seen import SeenIds
 from recommender.settings import Settings
 from recommender.store import catalogues, hashes, index
-from recommender.store.catalogues import Entry, Stamp
 from recommender.store.connection import Server
 from recommender.store.index import IndexState
 
 BATCH = 1000
-"""Records that are held at once."""
+"""Records that are compared at once."""
 
 
 def sync(
@@ -48,16 +36,22 @@ def sync(
     records: Iterable[Record | Reject],
     settings: Settings | None = None,
     *,
+    prune: bool = False,
+    force: bool = False,
+    skip_repeated: bool = False,
     progress: Progress | None = None,
     on_reject: Callable[[Reject], None] | None = None,
 ) -> Report:
     """Brings the catalogue in step with ``records``; what they do not name stays as it is.
 
+    With ``prune`` that is removed, unless it is more than half of the catalogue, or a record that
+    could not be read may be one of them: ``force`` removes it all the same. Of records with one id
+    the first good one counts; the others are rejected, or with ``skip_repeated`` passed over.
     ``settings`` hold the embedders' keys (the environment's by default); ``on_reject`` gets each
     record that cannot be an item, which the report only counts.
     Raises ModelMismatch where the catalogue is kept with other vectors, SourceError where not one
-    record can be used; StoreError and EmbedderError come through after the batches before them
-    were written.
+    record can be used; PruneRefused, StoreError and EmbedderError come through after the batches
+    before them were written.
     """
     began = time.monotonic()
     settings, progress = settings or Settings.from_env(), progress or Silent()
@@ -66,74 +60,72 @@ def sync(
         catalogue.name,
         lambda: progress.note(f"waiting: {catalogue.name!r} is being loaded by another process"),
     ) as check_lock:
-        listener = on_reject or (lambda reject: None)
-        load = _Load(server, catalogue, records, settings, progress, listener, check_lock)
-        report = load.run()
+        stream = iter(records)
+        first = list(islice(stream, BATCH))
+        opening = open_for_writing(server.client, catalogue, first, settings)
+        if note := missing_columns(opening, first):
+            progress.note(note)
+        source = Comparer(
+            server.client,
+            opening.prefix,
+            opening.converter,
+            is_new=opening.is_new,
+            skip_repeated=skip_repeated,
+        )
+        load = _Load(server, opening, source, settings.concurrency, progress, check_lock)
+        load.on_reject = on_reject or load.on_reject
+        remove = partial(prune_lost, server.client, opening, source, force=force) if prune else None
+        report = load.run(batches(first, stream), remove)
     report.seconds = round(time.monotonic() - began, 3)
     return report
 
 
 class _Load:
-    """One load of one source, with the lock held."""
+    """One load, with the lock held."""
 
     def __init__(
         self,
         server: Server,
-        catalogue: Catalogue,
-        records: Iterable[Record | Reject],
-        settings: Settings,
+        opening: Opening,
+        source: Comparer,
+        concurrency: int,
         progress: Progress,
-        on_reject: Callable[[Reject], None],
         check_lock: Callable[[], None],
     ) -> None:
         self._client = server.client
-        self._check_lock = check_lock
+        self._opening = opening
+        self._source = source
         self._progress = progress
-        self._on_reject = on_reject
-        self._stream = iter(records)
-        self._seen = SeenIds()
+        self._check_lock = check_lock
+        self._catalogue = opening.entry.catalogue
+        self._embedding = Embedding(
+            self._catalogue, opening.embedders, concurrency, self._on_embedded
+        )
+        self._waiting: deque[Pending] = deque()
         self._reasons: deque[str] = deque(maxlen=3)
-        kept = catalogues.find(self._client, catalogue.name)
-        first = list(islice(self._stream, BATCH))
-        self._batches = _batches(first, self._stream)
-        self._embedders = {
-            name: make_embedder(spec.embedder, spec.dims, settings)
-            for name, spec in catalogue.vectors.items()
-            if spec.embedder != "given"
-        }
-        self._stamps = {
-            name: self._stamp(name, spec, kept, first) for name, spec in catalogue.vectors.items()
-        }
-        if kept is not None:
-            kept.check_same(catalogue, self._stamps)
-        self._is_new = kept is None
+        self._embedded = 0
         # Nobody reads a new catalogue, so nobody waits for a transaction to end.
-        self._at_once = self._is_new and server.local
-        self._catalogue = catalogue
-        self.report = Report(catalogue.name, kept.generation if kept else 1)
-        self._prefix = hashes.prefix_of(catalogue.name, self.report.generation)
-        dims = {name: stamp.dims for name, stamp in self._stamps.items()}
-        self._converter = Converter(catalogue, dims)
-        self._note_missing_columns(first)
+        self._at_once = opening.is_new and server.local
+        self.on_reject: Callable[[Reject], None] = lambda reject: None
+        self.report = Report(self._catalogue.name, opening.entry.generation)
 
-    def run(self) -> Report:
+    def run(
+        self, batches: Iterable[Sequence[Record | Reject]], remove: Callable[[], int] | None
+    ) -> Report:
         """Reads to the end, then makes sure that the index has everything."""
-        client, catalogue, report = self._client, self._catalogue, self.report
-        if self._is_new:
-            entry = Entry(catalogue, report.generation, self._stamps)
-            catalogues.keep(client, entry)
+        report = self.report
+        if self._opening.is_new:
+            catalogues.keep(self._client, self._opening.entry)
         try:
-            for batch in self._batches:
-                self._load(batch)
+            self._read(batches)
         except (SourceError, EmbedderError):
             if report.written:
                 self._index()  # what came before the break is good
             raise
         finally:
-            if self._is_new and not report.written:
-                with suppress(StoreError):  # Redis may be what stopped it
-                    if not hashes.count(client, self._prefix):
-                        catalogues.forget(client, catalogue.name)
+            self._embedding.close()
+            if self._opening.is_new and not report.written:
+                self._forget()
         if not report.written and not report.unchanged:
             reasons = "; ".join(self._reasons)
             raise SourceError(
@@ -141,196 +133,94 @@ class _Load:
                 + (f": {reasons}" if reasons else "")
             )
         self._check_lock()
-        self._index()
+        try:
+            if remove is not None:
+                report.removed = remove()
+        finally:
+            self._index()
         return report
 
-    def _stamp(
-        self, name: str, spec: VectorSpec, kept: Entry | None, first: Sequence[Record | Reject]
-    ) -> Stamp:
-        if spec.column is None:
-            embedder = self._embedders[name]
-            made_from = blake2b(str(spec.template).encode(), digest_size=8).hexdigest()
-            return Stamp(embedder.name, embedder.dims, made_from)
-        dims = spec.dims or (kept.stamps[name].dims if kept and name in kept.stamps else None)
-        found = [
-            parse_vector(record.values.get(spec.column))
-            for record in first
-            if isinstance(record, Record)
-        ]
-        lengths = Counter(len(vector) for vector in found if vector)
-        if dims is None and lengths:
-            [(dims, _)] = lengths.most_common(1)
-        if dims is None:
-            raise InvalidCatalogue(
-                f"the column {spec.column!r} holds no vector in the first {BATCH} records",
-                remedy="A vector is a list of numbers, in CSV written like [0.1, 0.2]",
-            )
-        return Stamp("given", dims, spec.column)
+    def _read(self, batches: Iterable[Sequence[Record | Reject]]) -> None:
+        """Every batch, and what was begun with before the source broke off."""
+        try:
+            for records in batches:
+                self._take(records)
+        except SourceError:
+            self._write_all(0)
+            raise
+        self._write_all(0)
 
-    def _note_missing_columns(self, first: Sequence[Record | Reject]) -> None:
-        """Says which columns the source seems not to have: that is no error of any record."""
-        there = {name for record in first if isinstance(record, Record) for name in record.values}
-        wanted = [self._catalogue.id, *self._converter.columns]
-        missing = [name for name in wanted if there and name not in there]
-        if missing:
-            self._progress.note(
-                f"No record so far has {', '.join(map(repr, missing))};"
-                f" they have {', '.join(map(repr, sorted(there)))}"
-            )
-
-    def _load(self, batch: Sequence[Record | Reject]) -> None:
-        fresh: list[tuple[Record, str, str]] = []
-        self.report.read += len(batch)
-        for record in batch:
-            if isinstance(record, Reject):
-                self._reject(record)
-                continue
-            try:
-                id = self._converter.id_of(record.values)
-                digest = self._converter.digest_of(record.values)
-            except RecordError as error:
-                self._reject(Reject(record.place, str(error)))
-                continue
-            fresh.append((record, id, digest))
-        self._check_lock()
-        rows = self._changed(fresh)
-        written = self._with_vectors([row for row in rows if row.needs_vectors])
-        written += [(row, {}) for row in rows if not row.needs_vectors]
-        self._write(written)
+    def _take(self, records: Sequence[Record | Reject]) -> None:
+        batch = self._source.compare(records)
+        self.report.read += len(records)
+        self.report.unchanged += len(batch.unchanged)
+        self.report.skipped += len(batch.skipped)
+        self._reject(batch.rejects)
+        self._waiting.append(self._embedding.start(batch.rows))
+        self._write_all(self._embedding.window)
         self._progress.stage("read", self.report.read, None)
 
-    def _changed(self, entries: Sequence[tuple[Record, str, str]]) -> list[_Row]:
-        """The rows to write. Of records with one id the first good one counts."""
-        ids = [id for _, id, _ in entries]
-        stored: list[tuple[bytes | None, bytes | None]] = [(None, None)] * len(ids)
-        if not self._is_new:
-            stored = hashes.digests(self._client, self._prefix, ids)
-        rows: list[_Row] = []
-        taken = {id for id, known in zip(ids, self._seen.known(ids), strict=True) if known}
-        for (record, id, digest), (old_digest, old_embedded) in zip(entries, stored, strict=True):
-            try:
-                if id in taken:
-                    raise RecordError(f"the id {id!r} came before in this source")
-                if old_digest == digest.encode():
-                    self.report.unchanged += 1
-                else:
-                    prepared = self._converter.prepare(id, record.values)
-                    needs_vectors = old_embedded != prepared.embedded.encode()
-                    is_new = old_digest is None
-                    rows.append(_Row(record.place, digest, prepared, needs_vectors, is_new))
-                taken.add(id)
-            except RecordError as error:
-                self._reject(Reject(record.place, str(error), id))
-        self._seen.add(list(taken))
-        return rows
+    def _write_all(self, window: int) -> None:
+        """Writes batches, the oldest first, until fewer than ``window`` rows wait."""
+        while self._waiting and sum(map(len, self._waiting)) >= window:
+            self._write(self._waiting.popleft())
 
-    def _with_vectors(self, rows: list[_Row]) -> list[tuple[_Row, dict[str, bytes]]]:
-        """The rows that got all their vectors, with these as bytes; the others are rejected."""
-        done: list[tuple[_Row, dict[str, bytes]]] = [(row, {}) for row in rows]
-        for name, spec in self._catalogue.vectors.items():
-            if not done:
-                break
-            matrix, refused = self._vectors(name, [row for row, _ in done])
-            refused = vectors.faults(matrix) | refused
-            if spec.metric == "cosine":
-                matrix = vectors.normalise(matrix)
-            stored = vectors.as_stored(matrix, spec.type)
-            refused = vectors.faults(stored.astype(np.float64)) | refused
-            kept = []
-            for position, (row, made) in enumerate(done):
-                if position in refused:
-                    reason = f"the {name} vector {refused[position]}"
-                    self._reject(Reject(row.place, reason, row.prepared.id))
-                else:
-                    kept.append((row, {**made, vector_field(name): stored[position].tobytes()}))
-            done = kept
-        self.report.embedded += len(done) if self._embedders else 0
-        return done
-
-    def _vectors(
-        self, name: str, rows: Sequence[_Row]
-    ) -> tuple[NDArray[np.floating[Any]], dict[int, str]]:
-        """Vectors ``(n, dims)`` of the rows, and the positions of the rows that got none."""
-        if name not in self._embedders:
-            matrix: NDArray[np.floating[Any]] = np.stack([row.prepared.given[name] for row in rows])
-            refused: dict[int, str] = {}
-        else:
-            embedder = self._embedders[name]
-            texts = [row.prepared.texts[name] for row in rows]
-            matrix, refused = embed_all(embedder, texts, self._embed_progress)
-        return matrix, refused
-
-    def _embed_progress(self, done: int) -> None:
-        self._progress.stage("embed", self.report.embedded + done, None)
-
-    def _write(self, rows: Sequence[tuple[_Row, Mapping[str, bytes]]]) -> None:
-        if not rows:
+    def _write(self, pending: Pending) -> None:
+        made, refused = self._embedding.finish(pending)
+        self._reject(refused)
+        self._check_lock()
+        if not made:
             return
-        now = str(int(time.time())).encode()
-        hashes.write(
-            self._client,
-            self._prefix,
-            (
-                (
-                    row.prepared.id,
-                    {
-                        **row.prepared.fields,
-                        **blobs,
-                        hashes.DIGEST: row.digest.encode(),
-                        hashes.EMBEDDED: row.prepared.embedded.encode(),
-                        hashes.WRITTEN_AT: now,
-                    },
-                    () if row.is_new else row.prepared.missing,
-                )
-                for row, blobs in rows
-            ),
-            at_once=self._at_once,
-        )
-        new = sum(row.is_new for row, _ in rows)
-        self.report.new += new
-        self.report.changed += len(rows) - new
-        self._progress.stage("write", self.report.written, None)
+        write(self._client, self._opening.prefix, made, at_once=self._at_once)
+        report = self.report
+        new = sum(row.is_new for row, _ in made)
+        report.new += new
+        report.changed += len(made) - new
+        if self._opening.embedders:
+            report.embedded += sum(row.needs_vectors for row, _ in made)
+        self._progress.stage("write", report.written, None)
+
+    def _forget(self) -> None:
+        with suppress(StoreError):  # Redis may be what stopped it
+            if not hashes.count(self._client, self._opening.prefix):
+                catalogues.forget(self._client, self._catalogue.name)
 
     def _index(self) -> None:
         """Creates the index if need be, waits until it is complete, checks it, publishes it."""
         client, name, report = self._client, self._catalogue.name, self.report
+        stamps = self._opening.entry.stamps
         target = index.index_name(name, report.generation)
-        dims = {vector: stamp.dims for vector, stamp in self._stamps.items()}
+        dims = {vector: stamp.dims for vector, stamp in stamps.items()}
         is_new = index.create(client, self._catalogue, report.generation, dims)
-        state = index.wait(client, target, self._index_progress)
+        state = index.wait(client, target, self._on_indexed)
         if is_new or state.failures:  # a count of failures may be of long ago, hashes are not
-            missing = hashes.count(client, self._prefix) - state.items
+            missing = hashes.count(client, self._opening.prefix) - state.items
             if missing > 0:
                 why = state.failure or "it does not say why"
                 reason = f"Redis did not index {missing:,} items: {why}"
-                self._reject(Reject(state.failed_key or name, reason))
+                self._reject([Reject(state.failed_key or name, reason)])
         index.publish(client, name, report.generation)
         report.items = state.items
 
-    def _index_progress(self, state: IndexState) -> None:
+    def _on_embedded(self, count: int) -> None:
+        self._embedded += count
+        self._progress.stage("embed", self._embedded, None)
+
+    def _on_indexed(self, state: IndexState) -> None:
         if self.report.written:
             self._progress.stage("index", state.indexed, 1.0)
 
-    def _reject(self, reject: Reject) -> None:
-        self.report.rejected += 1
-        self._reasons.append(f"{reject.place}: {reject.reason}")
-        self._on_reject(reject)
+    def _reject(self, rejects: Sequence[Reject]) -> None:
+        self.report.rejected += len(rejects)
+        for reject in rejects:
+            self._reasons.append(f"{reject.place}: {reject.reason}")
+            self.on_reject(reject)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A record on its way into Redis."""
-
-    place: str
-    digest: str
-    prepared: Prepared
-    needs_vectors: bool
-    is_new: bool
-
-
-def _batches(
+def batches(
     first: list[Record | Reject], rest: Iterator[Record | Reject]
 ) -> Iterator[list[Record | Reject]]:
+    """``first``, then the rest in lists as long."""
     while first:
         yield first
         first = list(islice(rest, BATCH))

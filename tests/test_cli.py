@@ -66,7 +66,7 @@ def test_stdin_needs_a_format_and_a_name(shell: Shell) -> None:
     nameless = shell.call("load", "-", "--format", "csv", stdin=CSV)
     assert (nameless.code, "--catalogue NAME" in nameless.err) == (2, True)
     shapeless = shell.call("load", "-", "--catalogue", "piped", stdin=CSV)
-    assert (shapeless.code, "--format: csv, json, ndjson, tsv" in shapeless.err) == (1, True)
+    assert (shapeless.code, "--format: csv, feed, folder" in shapeless.err) == (1, True)
 
 
 def test_a_load_says_what_it_did(shell: Shell) -> None:

@@ -21,7 +21,9 @@ recommender.arguments recommender.report recommender.seen
 = recommender.where recommender.convert
 = recommender.inference
 = recommender.embedders recommender.store
-= recommender.view recommender.sync recommender.scoring recommender.related recommender.explore
+= recommender.view recommender.batch recommender.opening
+= recommender.embedding recommender.pruning
+= recommender.sync recommender.scoring recommender.related recommender.explore
 recommender.evaluate recommender.engine
 = recommender
 = loaders api

@@ -151,7 +151,7 @@ def test_bad_records_cost_only_themselves(load: Load) -> None:
     assert reasons["record 6"] == "there is nothing to embed: title, genres have no value"
     assert "is not text in the source's encoding" in reasons["record 7"]
     assert reasons["record 8"] == "the loader could not read it"
-    assert reasons["record 9"] == "the id 'toys' came before in this source"
+    assert reasons["record 9"] == "the id 'toys' came before in this load"
 
 
 def test_the_first_of_two_equal_ids_is_kept(load: Load, open_catalogue: Open) -> None:

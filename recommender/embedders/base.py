@@ -67,7 +67,7 @@ def embed_all(
 
     A refused batch is halved until the culprit stands alone; where one text after the other is
     refused it is the embedder that is wrong, and EmbedderError says so. ``on_done`` is told how
-    many texts are through.
+    many more texts are through.
     """
     matrix = np.full((len(texts), embedder.dims), np.nan, dtype=np.float32)
     refused: dict[int, str] = {}
@@ -99,5 +99,5 @@ def embed_all(
         for row in np.flatnonzero(np.isnan(rows).any(axis=1)):
             refused[start + int(row)] = f"is empty: {embedder.name} knows no word of the text"
         in_a_row = 0
-        on_done(end)
+        on_done(end - start)
     return matrix, refused

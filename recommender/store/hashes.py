@@ -11,6 +11,8 @@ from recommender.store.connection import Client, translated
 DIGEST, EMBEDDED, WRITTEN_AT = "_digest", "_embedded", "_at"
 """Digest of the record, digest of what was embedded, and the time of writing in epoch seconds."""
 
+DELETED_AT_ONCE = 1000
+
 
 def prefix_of(catalogue: str, generation: int) -> str:
     """What the keys of all items of one generation start with."""
@@ -89,13 +91,18 @@ def count(client: Client, prefix: str) -> int:
     return total
 
 
-def delete_all(client: Client, prefix: str) -> int:
-    """Removes every key that starts with ``prefix`` and says how many there were."""
+def delete(client: Client, keys: Sequence[bytes]) -> int:
+    """Removes the items of these keys and says how many were there."""
     removed = 0
-    for keys in scan(client, prefix):
+    for start in range(0, len(keys), DELETED_AT_ONCE):
         pipe = client.pipeline(transaction=False)
-        for key in keys:
+        for key in keys[start : start + DELETED_AT_ONCE]:
             pipe.execute_command("UNLINK", key)
         with translated():
             removed += sum(pipe.execute())
     return removed
+
+
+def delete_all(client: Client, prefix: str) -> int:
+    """Removes every key that starts with ``prefix`` and says how many there were."""
+    return sum(delete(client, keys) for keys in scan(client, prefix))

@@ -1,0 +1,152 @@
+"""A batch of records against what Redis keeps: which are new, changed, unchanged or no items."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from recommender.convert import Converter, Prepared
+from recommender.errors import RecordError
+from recommender.items import Record, Reject
+from recommender.seen import SeenIds
+from recommender.store import hashes
+from recommender.store.connection import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record on its way into Redis: a new item, or one that changed."""
+
+    place: str
+    digest: str
+    prepared: Prepared
+    needs_vectors: bool
+    is_new: bool
+
+
+@dataclass(slots=True)
+class Batch:
+    """What became of some records.
+
+    ``unchanged`` are ids, and so are ``skipped``: those that came before, where that is no fault.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class Comparer:
+    """Compares the batches of one load, one after the other.
+
+    Of records with one id the first good one counts; the others are rejected, or skipped where
+    ``skip_repeated``. ``is_new`` spares looking into a catalogue that has no items yet.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        prefix: str,
+        converter: Converter,
+        *,
+        is_new: bool = False,
+        skip_repeated: bool = False,
+    ) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._converter = converter
+        self._is_new = is_new
+        self._skip_repeated = skip_repeated
+        self._taken = SeenIds()
+        self._spoilt = SeenIds()
+        self.nameless = 0
+        """How many records were rejected without an id: which items they were, nobody knows."""
+
+    def compare(self, records: Sequence[Record | Reject]) -> Batch:
+        """Sorts out ``records``."""
+        batch = Batch()
+        fresh: list[tuple[Record, str, str]] = []
+        for record in records:
+            if isinstance(record, Reject):
+                batch.rejects.append(record)
+                continue
+            id = None
+            try:
+                id = self._converter.id_of(record.values)
+                fresh.append((record, id, self._converter.digest_of(record.values)))
+            except RecordError as error:
+                batch.rejects.append(Reject(record.place, str(error), id))
+        self._compare(batch, fresh)
+        self._spoilt.add([reject.id for reject in batch.rejects if reject.id is not None])
+        self.nameless += sum(reject.id is None for reject in batch.rejects)
+        return batch
+
+    @property
+    def count(self) -> int:
+        """How many good items came so far."""
+        return len(self._taken)
+
+    def names(self, ids: Sequence[str]) -> list[bool]:
+        """For each id whether any record so far had it, a bad one too."""
+        pairs = zip(self._taken.known(ids), self._spoilt.known(ids), strict=True)
+        return [taken or spoilt for taken, spoilt in pairs]
+
+    def _compare(self, batch: Batch, fresh: Sequence[tuple[Record, str, str]]) -> None:
+        ids = [id for _, id, _ in fresh]
+        stored: list[tuple[bytes | None, bytes | None]] = [(None, None)] * len(ids)
+        if not self._is_new:
+            stored = hashes.digests(self._client, self._prefix, ids)
+        taken = {id for id, known in zip(ids, self._taken.known(ids), strict=True) if known}
+        for (record, id, digest), (old_digest, old_embedded) in zip(fresh, stored, strict=True):
+            if id in taken:
+                if self._skip_repeated:
+                    batch.skipped.append(id)
+                else:
+                    reason = f"the id {id!r} came before in this load"
+                    batch.rejects.append(Reject(record.place, reason, id))
+                continue
+            if old_digest == digest.encode():
+                batch.unchanged.append(id)
+            else:
+                try:
+                    prepared = self._converter.prepare(id, record.values)
+                except RecordError as error:
+                    batch.rejects.append(Reject(record.place, str(error), id))
+                    continue
+                needs_vectors = old_embedded != prepared.embedded.encode()
+                is_new = old_digest is None
+                batch.rows.append(Row(record.place, digest, prepared, needs_vectors, is_new))
+            taken.add(id)
+        self._taken.add(list(taken))
+
+
+def write(
+    client: Client,
+    prefix: str,
+    rows: Sequence[tuple[Row, Mapping[str, bytes]]],
+    *,
+    at_once: bool = False,
+) -> None:
+    """Writes rows with the bytes of their vectors in one round trip (see ``hashes.write``)."""
+    now = str(int(time.time())).encode()
+    hashes.write(
+        client,
+        prefix,
+        (
+            (
+                row.prepared.id,
+                {
+                    **row.prepared.fields,
+                    **blobs,
+                    hashes.DIGEST: row.digest.encode(),
+                    hashes.EMBEDDED: row.prepared.embedded.encode(),
+                    hashes.WRITTEN_AT: now,
+                },
+                () if row.is_new else row.prepared.missing,
+            )
+            for row, blobs in rows
+        ),
+        at_once=at_once,
+    )

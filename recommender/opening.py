@@ -1,0 +1,102 @@
+"""What writing to a catalogue begins with: its entry, its embedders, its converter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from recommender.catalogue import Catalogue, VectorSpec
+from recommender.convert import Converter, parse_vector
+from recommender.embedders.base import Embedder, make_embedder
+from recommender.errors import InvalidCatalogue
+from recommender.items import Record, Reject
+from recommender.settings import Settings
+from recommender.store import catalogues, hashes
+from recommender.store.catalogues import Entry, Stamp
+from recommender.store.connection import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A catalogue as it will be written: its entry, and what turns records into its items.
+
+    ``is_new`` means that nothing of it is in Redis yet; ``embedders`` are by the vector's name,
+    none for a vector that is given.
+    """
+
+    entry: Entry
+    is_new: bool
+    embedders: Mapping[str, Embedder]
+    converter: Converter
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of its items start with."""
+        return hashes.prefix_of(self.entry.catalogue.name, self.entry.generation)
+
+
+def open_for_writing(
+    client: Client, catalogue: Catalogue, first: Sequence[Record | Reject], settings: Settings
+) -> Opening:
+    """Opens ``catalogue``, new or kept; ``first`` records tell the length of given vectors.
+
+    Raises ModelMismatch or InvalidCatalogue where it is kept with other vectors or settings.
+    """
+    kept = catalogues.find(client, catalogue.name)
+    embedders = {
+        name: make_embedder(spec.embedder, spec.dims, settings)
+        for name, spec in catalogue.vectors.items()
+        if spec.embedder != "given"
+    }
+    stamps = {
+        name: _stamp_of_model(spec, embedders[name])
+        if name in embedders
+        else _stamp_of_column(spec, kept.stamps.get(name) if kept else None, first)
+        for name, spec in catalogue.vectors.items()
+    }
+    if kept is not None:
+        kept.check_same(catalogue, stamps)
+    converter = Converter(catalogue, {name: stamp.dims for name, stamp in stamps.items()})
+    entry = Entry(catalogue, kept.generation if kept else 1, stamps)
+    return Opening(entry, kept is None, embedders, converter)
+
+
+def _stamp_of_model(spec: VectorSpec, embedder: Embedder) -> Stamp:
+    made_from = blake2b(str(spec.template).encode(), digest_size=8).hexdigest()
+    return Stamp(embedder.name, embedder.dims, made_from)
+
+
+def _stamp_of_column(
+    spec: VectorSpec, kept: Stamp | None, first: Sequence[Record | Reject]
+) -> Stamp:
+    column = str(spec.column)
+    dims = spec.dims or (kept.dims if kept else None)
+    if dims is None:
+        found = [parse_vector(record.values.get(column)) for record in _records(first)]
+        lengths = Counter(len(vector) for vector in found if vector)
+        if not lengths:
+            raise InvalidCatalogue(
+                f"the column {column!r} holds no vector in the first {len(first):,} records",
+                remedy="A vector is a list of numbers, in CSV written like [0.1, 0.2]",
+            )
+        [(dims, _)] = lengths.most_common(1)
+    return Stamp("given", dims, column)
+
+
+def missing_columns(opening: Opening, first: Sequence[Record | Reject]) -> str:
+    """A note on the columns that the source seems not to have; "" where it has all."""
+    there = {name for record in _records(first) for name in record.values}
+    wanted = [opening.entry.catalogue.id, *opening.converter.columns]
+    missing = [name for name in wanted if there and name not in there]
+    if not missing:
+        return ""
+    return (
+        f"No record so far has {', '.join(map(repr, missing))};"
+        f" they have {', '.join(map(repr, sorted(there)))}"
+    )
+
+
+def _records(entries: Sequence[Record | Reject]) -> list[Record]:
+    return [entry for entry in entries if isinstance(entry, Record)]

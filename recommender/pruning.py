@@ -1,0 +1,48 @@
+"""Removing from a catalogue what its source no longer has: asked for, and never more than half."""
+
+from __future__ import annotations
+
+from recommender.batch import Comparer
+from recommender.errors import PruneRefused
+from recommender.opening import Opening
+from recommender.store import hashes
+from recommender.store.connection import Client
+
+MOST = 0.5
+"""The largest part of a catalogue that a source may lose without ``force``."""
+
+
+def lost(client: Client, prefix: str, source: Comparer) -> set[bytes]:
+    """The keys of the items that no record of ``source`` names, not even a bad one."""
+    keys: set[bytes] = set()
+    for batch in hashes.scan(client, prefix):
+        ids = [key[len(prefix.encode()) :].decode() for key in batch]
+        named = zip(batch, source.names(ids), strict=True)
+        keys.update(key for key, is_named in named if not is_named)
+    return keys
+
+
+def check(name: str, source: Comparer, lost: int, *, force: bool) -> None:
+    """Raises PruneRefused where removing ``lost`` items of ``name`` looks like an accident."""
+    if not lost or force:
+        return
+    items = source.count + lost
+    if lost > MOST * items:
+        raise PruneRefused(
+            f"the source lacks {lost:,} of the {items:,} items of {name!r}, more than half of them:"
+            " none was removed, all else is done",
+            remedy="If that is right: --prune --force",
+        )
+    if source.nameless:
+        raise PruneRefused(
+            f"{source.nameless:,} records could not be read, and one of them may be one of the"
+            f" {lost:,} items that seem to be gone: none was removed, all else is done",
+            remedy="Mend them, or: --prune --force",
+        )
+
+
+def prune_lost(client: Client, opening: Opening, source: Comparer, *, force: bool) -> int:
+    """Removes what ``source`` lost and says how many items that were. Raises PruneRefused."""
+    keys = lost(client, opening.prefix, source)
+    check(opening.entry.catalogue.name, source, len(keys), force=force)
+    return hashes.delete(client, sorted(keys))
