@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from api import problems
+from api import keys, problems
 from api.catalogues import OpenCatalogues
 from api.views import health, v1
 from recommender import Settings
@@ -20,7 +20,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     provider = DefaultJSONProvider(app)
     provider.sort_keys, provider.ensure_ascii, provider.compact = False, False, True
     app.json = provider
-    app.extensions["recommender"] = OpenCatalogues(settings or Settings.from_env())
+    settings = settings or Settings.from_env()
+    app.extensions["recommender"] = OpenCatalogues(settings)
+    keys.register(app, settings)
     app.register_blueprint(health)
     app.register_blueprint(v1)
     problems.register(app)

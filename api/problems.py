@@ -17,12 +17,16 @@ from recommender.errors import RecommenderError
 logger = logging.getLogger(__name__)
 
 STATUS: list[tuple[type[RecommenderError], int]] = [
+    (errors.InvalidKey, 401),
+    (errors.NotAllowed, 403),
     (errors.InvalidParameter, 400),
+    (errors.RecordError, 400),
     (errors.UnknownCatalogue, 404),
     (errors.UnknownItem, 404),
     (errors.ModelMismatch, 409),
     (errors.IndexNotReady, 503),
     (errors.EmbedderError, 502),
+    (errors.StoreFull, 507),
     (errors.StoreError, 503),
     (errors.MissingExtra, 501),
     (errors.InvalidCatalogue, 400),
@@ -48,6 +52,8 @@ def _ours(error: RecommenderError) -> Response:
     )
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from api import keys
 from api.catalogues import opened
 from api.parameters import PAGE, check_known, names, page, required
 from recommender import Facet, Recommender
@@ -13,6 +14,7 @@ from recommender.arguments import check_text
 from recommender.errors import IndexNotReady, RecommenderError
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
+v1.before_request(keys.check_read)
 health = Blueprint("health", __name__)
 
 

@@ -24,6 +24,8 @@ class Settings:
     ``redis_url``: where Redis is; None means the local server under ``home``.
     ``home``: directory for the local server's data, socket and log, and for rejects files.
     ``concurrency``: how many calls to a remote embedder may be under way at once, 1 to 64.
+    ``read_keys``, ``write_keys``: who may use the HTTP API; a write key also reads. Without the
+    first anyone may read, without the second nobody may write.
     """
 
     home: Path
@@ -34,12 +36,15 @@ class Settings:
     azure_api_key: str | None = field(default=None, repr=False)
     azure_api_version: str | None = None
     concurrency: int = CONCURRENCY
+    read_keys: tuple[str, ...] = field(default=(), repr=False)
+    write_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
         """Settings from ``env`` (the process's own by default); empty values count as unset.
 
-        Raises RecommenderError for a home that is no path, or a concurrency out of its range.
+        Raises RecommenderError for a home that is no path, a concurrency out of its range, or a key
+        that is too short.
         """
         values = os.environ if env is None else env
 
@@ -55,6 +60,8 @@ class Settings:
             azure_api_key=get("AZURE_OPENAI_API_KEY"),
             azure_api_version=get("OPENAI_API_VERSION"),
             concurrency=_concurrency(get("RECOMMENDER_CONCURRENCY")),
+            read_keys=_keys("RECOMMENDER_READ_KEYS", get("RECOMMENDER_READ_KEYS")),
+            write_keys=_keys("RECOMMENDER_WRITE_KEYS", get("RECOMMENDER_WRITE_KEYS")),
         )
 
 

@@ -74,7 +74,8 @@ def serving(shell: Shell) -> Iterator[Client]:
 def client_of(process: subprocess.Popen[str]) -> Client:
     """A client of the address that ``serve`` prints."""
     assert process.stderr is not None
-    said = process.stderr.readline()
+    rights, said = process.stderr.readline(), process.stderr.readline()
+    assert rights == "Read-only (RECOMMENDER_WRITE_KEYS is not set); reads without a key\n"
     found = re.fullmatch(r"Serving on http://127\.0\.0\.1:(\d+) \(Ctrl-C stops\)\n", said)
     assert found, said
     client = Client("127.0.0.1", int(found[1]))

@@ -25,6 +25,8 @@ ALL = {
     "AZURE_OPENAI_API_KEY": "hidden3",
     "OPENAI_API_VERSION": "2024-10-21",
     "RECOMMENDER_CONCURRENCY": "3",
+    "RECOMMENDER_READ_KEYS": "hidden-to-all-but-readers",
+    "RECOMMENDER_WRITE_KEYS": "hidden-to-all-but-one,hidden-to-all-but-two",
 }
 
 
@@ -39,6 +41,8 @@ def test_every_variable_has_its_place() -> None:
         azure_api_key="hidden3",
         azure_api_version="2024-10-21",
         concurrency=3,
+        read_keys=("hidden-to-all-but-readers",),
+        write_keys=("hidden-to-all-but-one", "hidden-to-all-but-two"),
     )
 
 
@@ -49,7 +53,8 @@ def test_what_is_empty_counts_as_unset(value: str | None) -> None:
     assert settings.home.is_absolute()
     assert settings.home.name == "recommender"
     assert settings.concurrency == 8
-    others = [f.name for f in fields(settings) if f.name not in ("home", "concurrency")]
+    assert settings.read_keys == settings.write_keys == ()
+    others = {f.name for f in fields(settings)} - {"home", "concurrency", "read_keys", "write_keys"}
     assert {getattr(settings, name) for name in others} == {None}
 
 

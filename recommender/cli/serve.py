@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import logging
 import os
 import signal
@@ -27,7 +28,10 @@ MAX_WORKERS = 4
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."
 )
 def serve(host: str, port: int) -> None:
-    """Serve the API over HTTP until Ctrl-C. It is read-only.
+    """Serve the API over HTTP until Ctrl-C.
+
+    It is read-only until RECOMMENDER_WRITE_KEYS holds a key; with RECOMMENDER_READ_KEYS, reading
+    needs one too.
 
     \b
     recommender serve
@@ -40,6 +44,20 @@ def serve(host: str, port: int) -> None:
     port = listener.getsockname()[1]
     name = f"[{host}]" if ":" in host else host
     _Application(settings, listener, f"http://{name}:{port}").run()
+
+
+def _rights(settings: Settings, host: str) -> str:
+    """Who may do what, for a person to see before the server is reached."""
+    writers, readers = len(settings.write_keys), len(settings.read_keys)
+    keys = {1: "1 key"}.get(writers, f"{writers} keys")
+    said = f"Writes with {keys}" if writers else "Read-only (RECOMMENDER_WRITE_KEYS is not set)"
+    if readers:
+        return f"{said}; reads with a key"
+    if ipaddress.ip_address(host).is_loopback:
+        return f"{said}; reads without a key"
+    return (
+        f"{said}; whoever reaches {host} may read without a key (RECOMMENDER_READ_KEYS is not set)"
+    )
 
 
 class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no types
@@ -74,6 +92,7 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no typ
 
     def _begin(self) -> None:
         signal.signal(signal.SIGINT, _finish)
+        click.echo(_rights(self._settings, self._listener.getsockname()[0]), err=True)
         click.echo(f"Serving on {self._address} (Ctrl-C stops)", err=True)
 
     def load(self) -> Any:

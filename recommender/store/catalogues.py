@@ -13,6 +13,7 @@ from redis.lock import Lock
 
 from recommender.catalogue import Catalogue, check_name
 from recommender.errors import (
+    CatalogueBusy,
     InvalidCatalogue,
     ModelMismatch,
     StoreError,
@@ -24,6 +25,9 @@ from recommender.store.connection import Client, translated
 NAMES = "recommender:catalogues"
 LOCK_SECONDS = 15.0
 """A lock outlives the process that held it by no more than this."""
+
+POLL_SECONDS = 0.05
+"""How often a waiting process looks whether the lock is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +140,24 @@ def forget(client: Client, name: str) -> None:
 
 
 @contextmanager
-def locked(client: Client, name: str, on_wait: Callable[[], None]) -> Iterator[Callable[[], None]]:
+def locked(
+    client: Client, name: str, on_wait: Callable[[], None], *, patience: float | None = None
+) -> Iterator[Callable[[], None]]:
     """Holds the one right to write the catalogue ``name``; calls ``on_wait`` before waiting for it.
 
     A thread renews the lock, so it lasts as long as the process and not much longer. What is
     yielded raises StoreError once the right is lost, as by a process that stood still for a while.
+    ``patience`` is how many seconds to wait (None: for ever); then it raises CatalogueBusy.
     """
     lock = Lock(client, f"{key_of(name)}:lock", timeout=LOCK_SECONDS, thread_local=False)
     with translated():
         if not lock.acquire(blocking=False):
             on_wait()
-            lock.acquire(blocking=True)
+            if not lock.acquire(blocking=True, blocking_timeout=patience, sleep=POLL_SECONDS):
+                raise CatalogueBusy(
+                    f"{name!r} has been written by another process for {patience:g} s and more",
+                    remedy="Try again when its load is done",
+                )
     done = threading.Event()
     keeper = threading.Thread(target=_renew, args=(lock, done), daemon=True)
     keeper.start()

@@ -22,7 +22,7 @@ from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
-from recommender.errors import StoreError
+from recommender.errors import StoreError, StoreFull
 from recommender.settings import Settings
 from recommender.store import embedded
 
@@ -149,7 +149,7 @@ class translated:  # noqa: N801 (used like a function; a generator would cost th
                 remedy="Put them into REDIS_URL: redis://USER:PASSWORD@HOST:PORT",
             )
         if isinstance(error, redis.OutOfMemoryError):
-            return StoreError(
+            return StoreFull(
                 f"Redis{self._at} is out of memory: {_brief(error)}",
                 remedy="Raise its maxmemory and run the same command again: it goes on from there",
             )
