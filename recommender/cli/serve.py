@@ -41,31 +41,35 @@ def serve(host: str, port: int) -> None:
     server = connect(settings)
     server.client.close()  # each worker opens its own
     listener = _listen(host, port)
-    port = listener.getsockname()[1]
+    bound, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
-    _Application(settings, listener, f"http://{name}:{port}").run()
+    said = f"{_rights(settings, bound)}\nServing on http://{name}:{port} (Ctrl-C stops)"
+    _Application(settings, listener, said).run()
 
 
-def _rights(settings: Settings, host: str) -> str:
+def _rights(settings: Settings, bound: str) -> str:
     """Who may do what, for a person to see before the server is reached."""
     writers, readers = len(settings.write_keys), len(settings.read_keys)
     keys = {1: "1 key"}.get(writers, f"{writers} keys")
     said = f"Writes with {keys}" if writers else "Read-only (RECOMMENDER_WRITE_KEYS is not set)"
     if readers:
         return f"{said}; reads with a key"
-    if ipaddress.ip_address(host).is_loopback:
+    if ipaddress.ip_address(bound).is_loopback:
         return f"{said}; reads without a key"
     return (
-        f"{said}; whoever reaches {host} may read without a key (RECOMMENDER_READ_KEYS is not set)"
+        f"{said}; whoever reaches {bound} may read without a key (RECOMMENDER_READ_KEYS is not set)"
     )
 
 
 class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no types
-    """gunicorn around the API, on a socket that is open already."""
+    """gunicorn around the API, on a socket that is open already.
 
-    def __init__(self, settings: Settings, listener: socket.socket, address: str) -> None:
+    ``said`` is for a person, once it answers.
+    """
+
+    def __init__(self, settings: Settings, listener: socket.socket, said: str) -> None:
         self._settings = settings
-        self._address = address
+        self._said = said
         self._listener = listener
         super().__init__()
 
@@ -92,8 +96,7 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no typ
 
     def _begin(self) -> None:
         signal.signal(signal.SIGINT, _finish)
-        click.echo(_rights(self._settings, self._listener.getsockname()[0]), err=True)
-        click.echo(f"Serving on {self._address} (Ctrl-C stops)", err=True)
+        click.echo(self._said, err=True)
 
     def load(self) -> Any:
         """The application, made in each worker."""
