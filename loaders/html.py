@@ -1,0 +1,126 @@
+"""HTML: a page is one record, its title, text, tags and date without what stands around them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from loaders.documents import seconds_of
+
+BLOCKS = (
+    "address|article|aside|blockquote|body|br|button|caption|center|dd|details|dialog|dir|div|dl|dt"
+    "|fieldset|figcaption|figure|footer|form|h[1-6]|header|hgroup|hr|label|legend|li|main|menu|nav"
+    "|ol|optgroup|option|p|pre|section|select|summary|table|tbody|td|textarea|tfoot|th|thead|tr|ul"
+)
+BLOCK = re.compile(rf"<(?=/?(?:{BLOCKS})[\s/>])", re.IGNORECASE)
+BREAK = "\f"
+"""Put before every block's tags: white space that a table may hold too, and that nobody writes."""
+
+UNSEEN = (
+    "script, style, noscript, template, svg, iframe, object"
+    ", a.headerlink, sup.footnote-ref, a.footnote-backref"
+)
+FURNITURE = "nav, header, footer, aside, [hidden], [aria-hidden=true], [role=navigation]"
+SITE = re.compile(r"\s+[-|:·•»\u2013\u2014]\s.*", re.DOTALL)
+"""What follows a page's own name in its <title>: `` | My Blog``."""
+
+NAMES = ("property", "name", "itemprop")
+TITLES = ("og:title", "twitter:title")
+DESCRIPTIONS = ("description", "og:description")
+TAGS = ("article:tag", "keywords")
+DATES = ("article:published_time", "datepublished", "date", "dc.date", "dcterms.created")
+
+
+def text_of(html: str) -> str:
+    """The words of ``html``, a page or a piece of one: a line a block, entities decoded."""
+    page = _parsed(html)
+    _drop(page.body, UNSEEN)
+    return _words(page.body)
+
+
+def page_of(html: str) -> dict[str, Any]:
+    """``body``, and where ``html`` has them ``title``, ``description``, ``tags``, ``date``.
+
+    The title is that of <title> without the site's name, else of og:title or <h1>; ``body`` is the
+    text of the <article> or <main>, else of the page, without navigation and the like, and without
+    a heading that only repeats the title; ``date`` is in seconds since 1970.
+    """
+    page = _parsed(html)
+    meta = _meta(page)
+    _drop(page.body, UNSEEN)
+    heading = page.css_first("main h1, article h1") or page.css_first("h1")
+    title = _title(page, meta, _line(heading))
+    if heading is not None and title == _line(heading):
+        heading.decompose()
+    _drop(page.body, FURNITURE)
+    found = {
+        "title": title,
+        "description": next((meta[name][0] for name in DESCRIPTIONS if name in meta), ""),
+        "tags": next((_labels(meta[name]) for name in TAGS if name in meta), []),
+        "date": next((seconds_of(meta[name][0]) for name in DATES if name in meta), None),
+    }
+    body = _words(_region(page)) or _words(page.body)
+    return {name: cell for name, cell in found.items() if cell not in ("", [], None)} | {
+        "body": body
+    }
+
+
+def _parsed(html: str) -> LexborHTMLParser:
+    marked = BLOCK.sub(f"{BREAK}<", html)
+    return LexborHTMLParser(marked.encode(errors="replace"))
+
+
+def _drop(root: LexborNode | None, selector: str) -> None:
+    """Take what ``selector`` finds below ``root`` out of the page."""
+    if root is not None:
+        found = {node.mem_id: node for node in root.css(selector) if node != root}
+        # Some are found twice; the inner ones go first, as the outer take them with them.
+        for node in reversed(found.values()):
+            node.decompose()
+
+
+def _words(node: LexborNode | None) -> str:
+    text = "" if node is None else node.text()
+    lines = (" ".join(line.split()) for line in text.split(BREAK))
+    return "\n".join(line for line in lines if line)
+
+
+def _line(node: LexborNode | None) -> str:
+    return " ".join(node.text().split()) if node is not None else ""
+
+
+def _meta(page: LexborHTMLParser) -> Mapping[str, list[str]]:
+    """Name -> every content, in one line each, of the page's <meta>."""
+    meta: dict[str, list[str]] = {}
+    for node in page.css("meta[content]"):
+        attributes = node.attributes
+        name = next((attributes[key] for key in NAMES if attributes.get(key)), None)
+        content = " ".join((attributes["content"] or "").split())
+        if name and content:
+            meta.setdefault(name.lower(), []).append(content)
+    return meta
+
+
+def _title(page: LexborHTMLParser, meta: Mapping[str, list[str]], heading: str) -> str:
+    whole = _line(page.css_first("head > title"))
+    shared = next((meta[name][0] for name in TITLES if name in meta), "")
+    for own in (shared, heading):
+        if own and whole.startswith(own) and SITE.fullmatch(whole, len(own)):
+            return own
+    return whole or shared or heading
+
+
+def _labels(contents: list[str]) -> list[str]:
+    labels = (label.strip() for content in contents for label in content.split(","))
+    return [label for label in dict.fromkeys(labels) if label]
+
+
+def _region(page: LexborHTMLParser) -> LexborNode | None:
+    """The one <article> (a list of posts has many), else <main>, else all."""
+    articles = page.css("article")
+    if len(articles) == 1:
+        return articles[0]
+    return page.css_first("main, [role=main]") or page.body
