@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from recommender.convert import Converter, Prepared
 from recommender.errors import RecordError
@@ -12,6 +13,9 @@ from recommender.items import Record, Reject
 from recommender.seen import SeenIds
 from recommender.store import hashes
 from recommender.store.connection import Client
+
+SIZE = 1000
+"""Records that are compared at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,15 @@ class Comparer:
                 batch.rows.append(Row(record.place, digest, prepared, needs_vectors, is_new))
             taken.add(id)
         self._taken.add(list(taken))
+
+
+def batches(
+    first: list[Record | Reject], rest: Iterator[Record | Reject]
+) -> Iterator[list[Record | Reject]]:
+    """``first``, then the rest in lists of SIZE."""
+    while first:
+        yield first
+        first = list(islice(rest, SIZE))
 
 
 def write(

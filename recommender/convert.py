@@ -124,11 +124,7 @@ class Converter:
                 missing.append(field.name)
             else:
                 packed[field.name], words[field.name] = found
-        texts = {name: template.render(words) for name, template in self._templates.items()}
-        for name, text in texts.items():
-            if not text:
-                fields = ", ".join(self._templates[name].fields)
-                raise RecordError(f"there is nothing to embed: {fields} have no value")
+        texts = self._texts(words)
         given = {
             name: self._vector(name, _plain(values.get(column)))
             for name, column in self._given.items()
@@ -136,6 +132,21 @@ class Converter:
         sources = {name: encode(text) for name, text in texts.items()}
         sources |= {name: vector.tobytes() for name, vector in given.items()}
         return Prepared(id, packed, missing, texts, given, digest(sources))
+
+    def texts_of(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """What would be embedded, by the vector's name. Raises RecordError naming the field."""
+        found = {
+            field.name: field.convert(_plain(values.get(field.column))) for field in self._fields
+        }
+        return self._texts({name: pair[1] for name, pair in found.items() if pair})
+
+    def _texts(self, words: Mapping[str, str]) -> dict[str, str]:
+        texts = {name: template.render(words) for name, template in self._templates.items()}
+        for name, text in texts.items():
+            if not text:
+                fields = ", ".join(self._templates[name].fields)
+                raise RecordError(f"there is nothing to embed: {fields} have no value")
+        return texts
 
     def _vector(self, name: str, value: Any) -> NDArray[np.float64]:
         column = self._given[name]

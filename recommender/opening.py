@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 
+from recommender.batch import SIZE, Comparer, batches
 from recommender.catalogue import Catalogue, VectorSpec
 from recommender.convert import Converter, parse_vector
 from recommender.embedders.base import Embedder, make_embedder
 from recommender.errors import InvalidCatalogue
 from recommender.items import Record, Reject
+from recommender.report import Progress
 from recommender.settings import Settings
 from recommender.store import catalogues, hashes
 from recommender.store.catalogues import Entry, Stamp
@@ -35,6 +38,35 @@ class Opening:
     def prefix(self) -> str:
         """What the keys of its items start with."""
         return hashes.prefix_of(self.entry.catalogue.name, self.entry.generation)
+
+    def unknown(self, vector: str, texts: Sequence[str]) -> list[str]:
+        """Those of ``texts`` whose vectors would have to be made."""
+        return list(texts)
+
+
+def begin(
+    client: Client,
+    catalogue: Catalogue,
+    records: Iterable[Record | Reject],
+    settings: Settings,
+    progress: Progress,
+    *,
+    skip_repeated: bool,
+) -> tuple[Opening, Comparer, Iterator[list[Record | Reject]]]:
+    """Opens ``catalogue`` for ``records``: it, what compares them, and their batches."""
+    stream = iter(records)
+    first = list(islice(stream, SIZE))
+    opening = open_for_writing(client, catalogue, first, settings)
+    if note := _missing_columns(opening, first):
+        progress.note(note)
+    source = Comparer(
+        client,
+        opening.prefix,
+        opening.converter,
+        is_new=opening.is_new,
+        skip_repeated=skip_repeated,
+    )
+    return opening, source, batches(first, stream)
 
 
 def open_for_writing(
@@ -85,7 +117,7 @@ def _stamp_of_column(
     return Stamp("given", dims, column)
 
 
-def missing_columns(opening: Opening, first: Sequence[Record | Reject]) -> str:
+def _missing_columns(opening: Opening, first: Sequence[Record | Reject]) -> str:
     """A note on the columns that the source seems not to have; "" where it has all."""
     there = {name for record in _records(first) for name in record.values}
     wanted = [opening.entry.catalogue.id, *opening.converter.columns]

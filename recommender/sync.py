@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 
 from recommender.batch import Comparer, write
 from recommender.catalogue import Catalogue
 from recommender.embedding import Embedding, Pending
 from recommender.errors import EmbedderError, SourceError, StoreError
 from recommender.items import Record, Reject
-from recommender.opening import Opening, missing_columns, open_for_writing
+from recommender.opening import Opening, begin
 from recommender.pruning import prune_lost
 from recommender.report import Progress, Report, Silent
 from recommender.settings import Settings
 from recommender.store import catalogues, hashes, index
 from recommender.store.connection import Server
 from recommender.store.index import IndexState
-
-BATCH = 1000
-"""Records that are compared at once."""
 
 
 def sync(
@@ -39,6 +35,7 @@ def sync(
     prune: bool = False,
     force: bool = False,
     skip_repeated: bool = False,
+    dry_run: bool = False,
     progress: Progress | None = None,
     on_reject: Callable[[Reject], None] | None = None,
 ) -> Report:
@@ -47,6 +44,7 @@ def sync(
     With ``prune`` that is removed, unless it is more than half of the catalogue, or a record that
     could not be read may be one of them: ``force`` removes it all the same. Of records with one id
     the first good one counts; the others are rejected, or with ``skip_repeated`` passed over.
+    ``dry_run`` writes nothing and reports what would be done, and what it would cost.
     ``settings`` hold the embedders' keys (the environment's by default); ``on_reject`` gets each
     record that cannot be an item, which the report only counts.
     Raises ModelMismatch where the catalogue is kept with other vectors, SourceError where not one
@@ -55,27 +53,27 @@ def sync(
     """
     began = time.monotonic()
     settings, progress = settings or Settings.from_env(), progress or Silent()
+    on_reject = on_reject or (lambda reject: None)
+    if dry_run:
+        begun = begin(
+            server.client, catalogue, records, settings, progress, skip_repeated=skip_repeated
+        )
+        from recommender.dry_run import plan
+
+        report = plan(server.client, *begun, settings, progress, on_reject, prune=prune)
+        report.seconds = round(time.monotonic() - began, 3)
+        return report
     with catalogues.locked(
         server.client,
         catalogue.name,
         lambda: progress.note(f"waiting: {catalogue.name!r} is being loaded by another process"),
     ) as check_lock:
-        stream = iter(records)
-        first = list(islice(stream, BATCH))
-        opening = open_for_writing(server.client, catalogue, first, settings)
-        if note := missing_columns(opening, first):
-            progress.note(note)
-        source = Comparer(
-            server.client,
-            opening.prefix,
-            opening.converter,
-            is_new=opening.is_new,
-            skip_repeated=skip_repeated,
+        opening, source, batches = begin(
+            server.client, catalogue, records, settings, progress, skip_repeated=skip_repeated
         )
-        load = _Load(server, opening, source, settings.concurrency, progress, check_lock)
-        load.on_reject = on_reject or load.on_reject
+        load = _Load(server, opening, source, settings, progress, on_reject, check_lock)
         remove = partial(prune_lost, server.client, opening, source, force=force) if prune else None
-        report = load.run(batches(first, stream), remove)
+        report = load.run(batches, remove)
     report.seconds = round(time.monotonic() - began, 3)
     return report
 
@@ -88,25 +86,26 @@ class _Load:
         server: Server,
         opening: Opening,
         source: Comparer,
-        concurrency: int,
+        settings: Settings,
         progress: Progress,
+        on_reject: Callable[[Reject], None],
         check_lock: Callable[[], None],
     ) -> None:
         self._client = server.client
         self._opening = opening
         self._source = source
         self._progress = progress
+        self._on_reject = on_reject
         self._check_lock = check_lock
         self._catalogue = opening.entry.catalogue
         self._embedding = Embedding(
-            self._catalogue, opening.embedders, concurrency, self._on_embedded
+            self._catalogue, opening.embedders, settings.concurrency, self._on_embedded
         )
         self._waiting: deque[Pending] = deque()
         self._reasons: deque[str] = deque(maxlen=3)
         self._embedded = 0
         # Nobody reads a new catalogue, so nobody waits for a transaction to end.
         self._at_once = opening.is_new and server.local
-        self.on_reject: Callable[[Reject], None] = lambda reject: None
         self.report = Report(self._catalogue.name, opening.entry.generation)
 
     def run(
@@ -214,13 +213,4 @@ class _Load:
         self.report.rejected += len(rejects)
         for reject in rejects:
             self._reasons.append(f"{reject.place}: {reject.reason}")
-            self.on_reject(reject)
-
-
-def batches(
-    first: list[Record | Reject], rest: Iterator[Record | Reject]
-) -> Iterator[list[Record | Reject]]:
-    """``first``, then the rest in lists as long."""
-    while first:
-        yield first
-        first = list(islice(rest, BATCH))
+            self._on_reject(reject)

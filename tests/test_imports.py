@@ -21,8 +21,10 @@ recommender.arguments recommender.report recommender.seen
 = recommender.where recommender.convert
 = recommender.inference
 = recommender.embedders recommender.store
-= recommender.view recommender.batch recommender.opening
+= recommender.view recommender.batch
+= recommender.opening
 = recommender.embedding recommender.pruning
+= recommender.dry_run
 = recommender.sync recommender.scoring recommender.related recommender.explore
 recommender.evaluate recommender.engine
 = recommender

@@ -14,7 +14,7 @@ from recommender.errors import InvalidParameter, RecommenderError, suggest
 
 COMMANDS: Mapping[str, str] = {
     "load": "recommender.cli.load:load",
-    "infer": "recommender.cli.load:infer",
+    "infer": "recommender.cli.infer:infer",
     "similar": "recommender.cli.ask:similar",
     "search": "recommender.cli.ask:search",
     "catalogues": "recommender.cli.catalogues:catalogues",

@@ -1,0 +1,87 @@
+"""``infer``: the catalogue file for a source, and what of its records would be embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import click
+
+from recommender.catalogue import Catalogue
+from recommender.cli.output import json_option, print_json
+from recommender.cli.sources import Reading, source_options
+from recommender.convert import Converter
+from recommender.embedders.base import make_embedder
+from recommender.errors import RecommenderError, RecordError
+from recommender.items import Record, Reject
+from recommender.settings import Settings
+
+
+@click.command()
+@click.argument("source")
+@source_options
+@click.option(
+    "--preview", type=click.IntRange(min=1), metavar="N", help="Show what N records would embed."
+)
+@json_option
+def infer(source: str, reading: Reading, preview: int | None, as_json: bool) -> None:
+    """Print the catalogue file that SOURCE would be loaded with. Nothing is written.
+
+    With --preview the texts of the first records follow, as comments, just as they would be
+    embedded; with --spec they are those of a catalogue file that is there already.
+
+    \b
+    recommender infer movies.csv > movies.yaml
+    recommender infer movies.csv --preview 3
+    recommender infer movies.csv --spec movies.yaml --preview 3
+    """
+    name, catalogue = reading.catalogue_of(source)
+    records = reading.records([source], None)
+    if catalogue is None:
+        catalogue, records = reading.inferred(records, name)
+    reading.check_id(catalogue)
+    records = reading.prefixed(records, catalogue.id)
+    texts = list(islice(_texts(catalogue, records), preview)) if preview else []
+    if as_json:
+        known = catalogue.model_dump(exclude_none=True)
+        print_json(known | {"preview": texts} if preview else known)
+        return
+    click.echo(catalogue.to_yaml(), nl=False)
+    for text in texts:
+        click.echo(f"\n# {text['place']}" + (f" ({text['id']})" if "id" in text else ""))
+        for vector, words in text.get("texts", {}).items():
+            click.echo(f"# {vector}: " + words.replace("\n", "\n#   "))
+        for warning in text["warnings"]:
+            click.echo(f"# ! {warning}")
+
+
+def _texts(catalogue: Catalogue, records: Iterator[Record | Reject]) -> Iterator[dict[str, Any]]:
+    """What is embedded for each record, or why it would be rejected."""
+    converter = Converter(catalogue, {})
+    limits = {name: _limit(catalogue, name) for name in catalogue.vectors}
+    for record in records:
+        if isinstance(record, Reject):
+            yield {"place": record.place, "warnings": [record.reason]}
+            continue
+        try:
+            id, texts = converter.id_of(record.values), converter.texts_of(record.values)
+        except RecordError as error:
+            yield {"place": record.place, "warnings": [str(error)]}
+            continue
+        warnings = [
+            f"{len(text.encode()):,} bytes are more than {catalogue.vectors[name].embedder} takes"
+            f" at once ({limit:,}): it is embedded as overlapping passages"
+            for name, text in texts.items()
+            if (limit := limits[name]) and len(text.encode()) > limit
+        ]
+        yield {"place": record.place, "id": id, "texts": texts, "warnings": warnings}
+
+
+def _limit(catalogue: Catalogue, vector: str) -> int | None:
+    """The longest text that the vector's embedder takes whole; None: any, or nobody knows."""
+    spec = catalogue.vectors[vector]
+    try:
+        return make_embedder(spec.embedder, spec.dims, Settings.from_env()).max_bytes
+    except RecommenderError:  # no key yet, no model: nothing is embedded here
+        return None

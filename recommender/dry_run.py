@@ -1,0 +1,69 @@
+"""What a load would do and what it would cost, found out without writing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from recommender.batch import Comparer, Row
+from recommender.cost import Cost, Meter
+from recommender.errors import PruneRefused, SourceError
+from recommender.items import Record, Reject
+from recommender.opening import Opening
+from recommender.pruning import check, lost
+from recommender.report import Progress, Report
+from recommender.settings import Settings
+from recommender.store import hashes
+from recommender.store.connection import Client
+
+
+def plan(
+    client: Client,
+    opening: Opening,
+    source: Comparer,
+    batches: Iterable[Sequence[Record | Reject]],
+    settings: Settings,
+    progress: Progress,
+    on_reject: Callable[[Reject], None],
+    *,
+    prune: bool,
+) -> Report:
+    """The report that a load of ``batches`` would give; ``items`` are those of now.
+
+    ``embedded`` counts the items whose vectors would be made; of these ``cost`` leaves out what is
+    kept from earlier. Raises SourceError where not one record can be used.
+    """
+    report = Report(opening.entry.catalogue.name, opening.entry.generation, dry_run=True)
+    meters = {name: Meter(embedder.name, settings) for name, embedder in opening.embedders.items()}
+    for records in batches:
+        batch = source.compare(records)
+        report.read += len(records)
+        report.unchanged += len(batch.unchanged)
+        report.skipped += len(batch.skipped)
+        report.rejected += len(batch.rejects)
+        for reject in batch.rejects:
+            on_reject(reject)
+        report.new += sum(row.is_new for row in batch.rows)
+        report.changed += sum(not row.is_new for row in batch.rows)
+        report.embedded += _metered(opening, batch.rows, meters)
+        progress.stage("read", report.read, None)
+    if not source.count:
+        raise SourceError(f"not one of {report.read:,} records could be loaded")
+    report.items = hashes.count(client, opening.prefix)
+    report.cost = Cost.sum(meter.cost() for meter in meters.values()).to_dict()
+    if prune:
+        report.removed = len(lost(client, opening.prefix, source))
+        try:
+            check(report.catalogue, source, report.removed, force=False)
+        except PruneRefused as error:
+            progress.note(f"This would be refused: {error}")
+    return report
+
+
+def _metered(opening: Opening, rows: Sequence[Row], meters: dict[str, Meter]) -> int:
+    """How many of the rows need vectors; their texts that have to be paid for are metered."""
+    changed = [row for row in rows if row.needs_vectors]
+    for name, meter in meters.items():
+        texts = [row.prepared.texts[name] for row in changed]
+        for text in opening.unknown(name, texts):
+            meter.add(text)
+    return len(changed) if meters else 0
