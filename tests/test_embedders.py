@@ -371,19 +371,24 @@ def test_requests_hold_so_many_texts(server: OpenAIServer) -> None:
 
 
 def test_requests_hold_so_many_tokens(server: OpenAIServer) -> None:
-    OpenAICompatible(SMALL, None, server.settings()).embed(["word " * 4_000] * 80)
-    assert sizes(server) == [37, 37, 6]  # 20,000 bytes are 6,667 tokens
+    OpenAICompatible(SMALL, None, server.settings()).embed(["word " * 2_000] * 120)
+    assert sizes(server) == [49, 49, 22]  # 10,000 bytes are at most 5,001 tokens
 
 
-def test_a_text_beyond_the_model_is_cut(server: OpenAIServer) -> None:
+def test_a_text_beyond_the_model_is_embedded_in_passages(server: OpenAIServer) -> None:
+    long = "a" * 16_000 + "b" * 16_000
+    (vector,) = make_embedder(f"openai:{SMALL}", 3, server.settings()).embed([long])
+    texts = server.requests[0].body["input"]
+    assert [len(text) for text in texts] == [16_382, 16_382, 2_512]
+    assert texts[0] + texts[1][1_638:] + texts[2][1_638:] == long
+    parts = [(16_382, unit([16_000, 382, 0])), (16_382, unit([1_256, 15_126, 0]))]
+    mean = sum(weight * part for weight, part in [*parts, (2_512, np.array([0, 1, 0]))])
+    np.testing.assert_allclose(vector, unit(mean), atol=1e-6)
+
+
+def test_a_server_of_ones_own_gets_a_long_text_whole(server: OpenAIServer) -> None:
     long = "x" + "é" * 20_000
-    OpenAICompatible(SMALL, None, server.settings()).embed([long])
-    (text,) = server.requests[0].body["input"]
-    assert long.startswith(text)
-    assert len(text.encode()) == 24_573
-    OpenAICompatible(SMALL, None, server.settings()).embed(["x" + long])
-    assert len(server.requests[1].body["input"][0].encode()) == 24_572  # never half a letter
-    OpenAICompatible("letters", LETTERS, server.settings()).embed([long])
+    make_embedder("openai:letters", LETTERS, server.settings()).embed([long])
     assert server.requests[-1].body["input"] == [long]
 
 

