@@ -106,7 +106,7 @@ def opened(source: str, options: Options) -> Iterator[Opened]:
     A byte that is not text in the encoding becomes a lone surrogate, which costs its own record
     when that becomes an item. Raises SourceError for a source that cannot be read at all.
     """
-    _check_encoding(options.encoding)
+    check_encoding(options.encoding)
     file_name = os.fsencode(os.path.basename(source)).decode(errors="replace")
     name = "<stdin>" if source == "-" else file_name
     with ExitStack() as stack:
@@ -261,7 +261,8 @@ def _neighbour(source: str) -> str:
     return "Check the path"
 
 
-def _check_encoding(encoding: str | None) -> None:
+def check_encoding(encoding: str | None) -> None:
+    """Raises SourceError for a name that no encoding of text has."""
     try:
         io.TextIOWrapper(io.BytesIO(), encoding=encoding or "utf-8")
     except (LookupError, ValueError) as error:

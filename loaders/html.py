@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from loaders.documents import seconds_of
+from loaders import front_matter
+from loaders.base import Options
+from loaders.documents import Cells, cells_of, decode, seconds_of, single
+from recommender.items import Record, Reject
 
 BLOCKS = (
     "address|article|aside|blockquote|body|br|button|caption|center|dd|details|dialog|dir|div|dl|dt"
@@ -19,6 +23,8 @@ BLOCK = re.compile(rf"<(?=/?(?:{BLOCKS})[\s/>])", re.IGNORECASE)
 BREAK = "\f"
 """Put before every block's tags: white space that a table may hold too, and that nobody writes."""
 
+CHARSET = re.compile(rb"<meta[^>]*?charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
+CODECS = ("utf-8", "iso8859", "cp", "koi8", "mac", "gb", "big5", "euc", "shift", "iso2022")
 UNSEEN = (
     "script, style, noscript, template, svg, iframe, object"
     ", a.headerlink, sup.footnote-ref, a.footnote-backref"
@@ -34,28 +40,42 @@ TAGS = ("article:tag", "keywords")
 DATES = ("article:published_time", "datepublished", "date", "dc.date", "dcterms.created")
 
 
+def load(source: str, options: Options) -> Iterator[Record | Reject]:
+    """The one record of the file ``source``; none for a draft. Raises SourceError."""
+    yield from single(source, options, read)
+
+
+def read(name: str, content: bytes, encoding: str | None) -> Cells | None:
+    """The cells of the document ``name``, None for a draft. Raises Unfit."""
+    front, html = front_matter.split(decode(content, encoding or _declared(content)))
+    if front_matter.is_draft(front):
+        return None
+    return cells_of(name, front, page_of(html, front.get("title") or ""))
+
+
 def text_of(html: str) -> str:
     """The words of ``html``, a page or a piece of one: a line a block, entities decoded."""
-    page = _parsed(html)
-    _drop(page.body, UNSEEN)
+    page = parsed(html)
+    drop(page.body, UNSEEN)
     return _words(page.body)
 
 
-def page_of(html: str) -> dict[str, Any]:
+def page_of(html: str, title: str = "") -> dict[str, Any]:
     """``body``, and where ``html`` has them ``title``, ``description``, ``tags``, ``date``.
 
-    The title is that of <title> without the site's name, else of og:title or <h1>; ``body`` is the
-    text of the <article> or <main>, else of the page, without navigation and the like, and without
-    a heading that only repeats the title; ``date`` is in seconds since 1970.
+    The title, unless ``title`` gives it, is that of <title> without the site's name, else of
+    og:title or <h1>. ``body`` is the text of the <article> or <main>, else of the page, without
+    navigation and the like, and without a heading that only repeats the title; ``date`` is in
+    seconds since 1970.
     """
-    page = _parsed(html)
+    page = parsed(html)
     meta = _meta(page)
-    _drop(page.body, UNSEEN)
+    drop(page.body, UNSEEN)
     heading = page.css_first("main h1, article h1") or page.css_first("h1")
-    title = _title(page, meta, _line(heading))
-    if heading is not None and title == _line(heading):
+    title = title or _title(page, meta, line_of(heading))
+    if heading is not None and title == line_of(heading):
         heading.decompose()
-    _drop(page.body, FURNITURE)
+    drop(page.body, FURNITURE)
     found = {
         "title": title,
         "description": next((meta[name][0] for name in DESCRIPTIONS if name in meta), ""),
@@ -68,12 +88,27 @@ def page_of(html: str) -> dict[str, Any]:
     }
 
 
-def _parsed(html: str) -> LexborHTMLParser:
+def _declared(content: bytes) -> str | None:
+    """The encoding that the page names at its beginning, where it is one for text."""
+    found = CHARSET.search(content, 0, 4096)
+    if not found:
+        return None
+    try:
+        codec = codecs.lookup(found[1].decode("ascii")).name
+    except LookupError:
+        return None
+    # As browsers do: who says Latin-1 or ASCII writes the quotation marks of Windows.
+    codec = "cp1252" if codec in ("iso8859-1", "ascii") else codec
+    return codec if codec.startswith(CODECS) else None
+
+
+def parsed(html: str) -> LexborHTMLParser:
+    """The page, with a BREAK before every tag of a block."""
     marked = BLOCK.sub(f"{BREAK}<", html)
     return LexborHTMLParser(marked.encode(errors="replace"))
 
 
-def _drop(root: LexborNode | None, selector: str) -> None:
+def drop(root: LexborNode | None, selector: str) -> None:
     """Take what ``selector`` finds below ``root`` out of the page."""
     if root is not None:
         found = {node.mem_id: node for node in root.css(selector) if node != root}
@@ -88,7 +123,8 @@ def _words(node: LexborNode | None) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _line(node: LexborNode | None) -> str:
+def line_of(node: LexborNode | None) -> str:
+    """The text of ``node`` in one line, "" where there is none."""
     return " ".join(node.text().split()) if node is not None else ""
 
 
@@ -105,7 +141,7 @@ def _meta(page: LexborHTMLParser) -> Mapping[str, list[str]]:
 
 
 def _title(page: LexborHTMLParser, meta: Mapping[str, list[str]], heading: str) -> str:
-    whole = _line(page.css_first("head > title"))
+    whole = line_of(page.css_first("head > title"))
     shared = next((meta[name][0] for name in TITLES if name in meta), "")
     for own in (shared, heading):
         if own and whole.startswith(own) and SITE.fullmatch(whole, len(own)):
