@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from loaders.base import MAX_LINE, Opened, Options, as_record, opened
-from recommender.errors import SourceError
+from recommender.errors import SourceError, brief
 from recommender.items import Record, Reject
 
 READ = 64 * 1024  # characters
@@ -23,28 +24,63 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
     where the next one begins.
     """
     with opened(source, options) as file:
-        yield from file.watched(_entries(file))
+        yield from file.watched(_entries(_Window(file)))
 
 
-def _entries(file: Opened) -> Iterator[Record | Reject]:
-    window = _Window(file)
+def _entries(window: _Window) -> Iterator[Record | Reject]:
     found = window.skip_blanks()
-    if found not in ("", "["):
-        raise SourceError(
-            f"{file.name} holds {KINDS.get(found, 'a number')} where an array is wanted",
-            remedy="Write [{...}, {...}], or one object a line (--format ndjson)",
-        )
-    while found in ("[", ","):
-        window.at += 1
-        first, found = found == "[", window.skip_blanks()
-        if first and found == "]":
-            break
-        value, problem = window.element()
-        place = f"{file.name}, record {window.records}"
+    if found == "[":
+        yield from _array(window)
+    elif found == "{":
+        yield from _object(window)
+    elif found:
+        raise window.unwanted(KINDS.get(found, "a number"))
+    if window.skip_blanks():
+        raise window.broken("it is closed but more follows")
+
+
+def _array(window: _Window) -> Iterator[Record | Reject]:
+    for _ in window.parts("]"):
+        value, problem = window.value()
+        place = window.next_place()
         yield Reject(place, problem) if problem else as_record(place, value)
-        found = window.skip_blanks()
-    if window.records or found:
-        window.finish(found)
+
+
+def _object(window: _Window) -> Iterator[Record | Reject]:
+    """What an object holds that begins with a record or vector; of others their one array.
+
+    So neither a line of NDJSON nor a page of somebody's API is taken for ids.
+    """
+    arrays, of_ids = 0, None
+    for _ in window.parts("}"):
+        key, begins = window.key(), window.skip_blanks()
+        is_array = begins == "[" and window.inside() == "{"
+        if of_ids is None:
+            of_ids = begins in ("{", "[") and not is_array
+        if is_array:
+            arrays += 1
+            if of_ids or arrays > 1:
+                raise window.unwanted(f"an object with more than the array {key!r}")
+            yield from _array(window)
+            continue
+        value, problem = window.value()
+        if of_ids:
+            place = window.next_place()
+            yield Reject(place, problem, key) if problem else _member(place, key, value)
+    if of_ids is False and not arrays:
+        raise window.unwanted("an object")
+
+
+def _member(place: str, id: str, value: Any) -> Record | Reject:
+    """A record or vector under its id. That is unique, so it goes before an ``id`` inside."""
+    if isinstance(value, list) and value and set(map(type, value)) <= {int, float}:
+        return Record(place, {"id": id, "vector": value})
+    if not isinstance(value, dict):
+        return Reject(place, f"{brief(value)} where a record or a vector is wanted", id)
+    inner = value.get("id")
+    other = {} if inner is None or str(inner) == id else {"inner_id": inner}
+    entry = as_record(place, value | other | {"id": id})
+    return replace(entry, id=id) if isinstance(entry, Reject) else entry
 
 
 class _Window:
@@ -71,8 +107,46 @@ class _Window:
                 return ""
             self._more()
 
-    def element(self) -> tuple[Any, str]:
-        """Decode the element that begins here: it, or why it cannot be a record."""
+    def inside(self) -> str:
+        """Tell the first character in the array that begins here, and stay."""
+        while True:
+            match = BLANK.match(self._text, self.at + 1)
+            if match and match.end() < len(self._text):
+                return self._text[match.end()]
+            if self._ended:
+                return ""
+            self._more()
+
+    def parts(self, close: str) -> Iterator[None]:
+        """Stop at each part of the array or object that begins here; go on behind its end."""
+        self.at += 1
+        if self.skip_blanks() != close:
+            yield
+            while self.skip_blanks() == ",":
+                self.at += 1
+                self.skip_blanks()
+                yield
+            if self.skip_blanks() != close:
+                raise self.broken(f"a comma or {close} is wanted")
+        self.at += 1
+
+    def key(self) -> str:
+        """Read the name of the member that begins here, and its colon."""
+        if self.skip_blanks() != '"':
+            raise self.broken("a name in double quotes is wanted")
+        key, _ = self.value()
+        if self.skip_blanks() != ":":
+            raise self.broken(f"a colon is wanted after {brief(key)}")
+        self.at += 1
+        return str(key)
+
+    def next_place(self) -> str:
+        """Count the record that was read, and tell its place."""
+        self.records += 1
+        return f"{self._name}, record {self.records}"
+
+    def value(self) -> tuple[Any, str]:
+        """Decode the value that begins here: it, or why it cannot be a record."""
         while True:
             self._constants.clear()
             try:
@@ -83,24 +157,15 @@ class _Window:
                 if len(self._text) - self.at > MAX_LINE:
                     raise self._too_long() from error
                 if self._ended or not (open_text or error.pos > len(self._text) - 16):
-                    raise self._broken(error.msg) from error
+                    raise self.broken(error.msg) from error
             except (ValueError, RecursionError) as error:
-                raise self._broken(str(error)) from error
+                raise self.broken(str(error)) from error
             else:
                 if self._ended or end < len(self._text):
                     self.at = end
-                    self.records += 1
                     constant = "".join(self._constants[:1])
                     return value, f"{constant} is not JSON: write null" if constant else ""
             self._more()
-
-    def finish(self, found: str) -> None:
-        """Check that the array is closed here and that nothing follows."""
-        if found != "]":
-            raise self._broken("a comma or ] is wanted")
-        self.at += 1
-        if self.skip_blanks():
-            raise self._broken("the array is closed but more follows")
 
     def _more(self) -> None:
         """Hold twice as much, so that a long element is not decoded too often."""
@@ -118,7 +183,15 @@ class _Window:
             remedy="Split it, or write one object a line (--format ndjson)",
         )
 
-    def _broken(self, message: str) -> SourceError:
+    def unwanted(self, found: str) -> SourceError:
+        """Make the error for a source of another form."""
+        return SourceError(
+            f"{self._name} holds {found} where an array is wanted",
+            remedy='Write [{...}], or {"ID": {...}}, or one object a line (--format ndjson)',
+        )
+
+    def broken(self, message: str) -> SourceError:
+        """Make the error for what is not JSON."""
         return SourceError(
             f"{self._name} is not JSON after record {self.records}: {message}",
             remedy="JSON has no comments and no comma before ]; one object a line"

@@ -51,13 +51,14 @@ def _rows(file: ParquetFile) -> Iterator[Sequence[Any]]:
 
 def _cells(column: pa.Array) -> Sequence[Any]:
     """The cells of a column, made at once where that is much faster."""
-    kind = column.type
+    kind: Any = column.type
+    cells: Sequence[Any]
     if getattr(kind, "extension_name", "") == "arrow.fixed_shape_tensor":
         return _cells(column.storage)
     if types.is_dictionary(kind):
         return _cells(column.dictionary_decode())
     if types.is_timestamp(kind) or types.is_date(kind):
-        return column.cast(pa.timestamp("s"), safe=False).cast(pa.int64()).to_pylist()
+        column, kind = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64()), pa.int64()
     if _is_list(kind) and types.is_floating(kind.value_type):
         return _vectors(column)
     if types.is_map(kind):
@@ -65,17 +66,19 @@ def _cells(column: pa.Array) -> Sequence[Any]:
     if (readable := _readable(kind)) != kind:
         column = column.cast(readable, safe=False)
     try:
-        return column.to_pylist()
+        cells = column.to_pylist()
     except UnicodeDecodeError:  # bytes that are no text cost their own records
         found = column.cast(pa.large_binary()).to_pylist()
-        return [cell and cell.decode(errors="surrogateescape") for cell in found]
+        cells = [cell and cell.decode(errors="surrogateescape") for cell in found]
+    return cells
 
 
 def _vectors(column: pa.Array) -> Sequence[Any]:
     """Lists of floats as rows of one array, without making an object of each number."""
     lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     if lengths.max(initial=0) < VECTOR:
-        return column.to_pylist()
+        short: list[Any] = column.to_pylist()
+        return short
     numbers = column.flatten().to_numpy(zero_copy_only=False)  # leaves out what null lists hold
     ends = lengths.cumsum()
     present = column.is_valid().to_pylist()
@@ -86,7 +89,7 @@ def _vectors(column: pa.Array) -> Sequence[Any]:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    return isinstance(kind, (pa.ListType, pa.LargeListType, pa.FixedSizeListType))
 
 
 def _readable(kind: pa.DataType) -> pa.DataType:
