@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from openai_server import OpenAIServer, Reply
+from outside import Shell
 
 from recommender.embedders.base import embed_all, make_embedder
 from recommender.embedders.cached import CALL_BYTES, Cached, digest_of
@@ -332,3 +333,54 @@ def test_a_lost_redis_is_an_error_as_everywhere(tmp_path: Path) -> None:
         kept.get([b"x" * 16])
     with pytest.raises(StoreError, match="does not answer"):
         kept.put({b"x" * 16: b"\0" * 8})
+
+
+# On the command line
+
+
+@pytest.fixture
+def shell(server: Server, home: Path, tmp_path: Path) -> Shell:
+    return Shell(home, tmp_path)
+
+
+@pytest.fixture
+def full(server: Server) -> Server:
+    """A Redis with two vectors of one embedder and one of another."""
+    vector = np.ones(2, "<f4").tobytes()
+    embeddings.put(server.client, "openai:small", 2, {b"x" * 16: vector, b"y" * 16: vector})
+    embeddings.put(server.client, "openai:large", 2, {b"x" * 16: vector})
+    return server
+
+
+def test_an_empty_cache_says_so(shell: Shell) -> None:
+    assert (
+        shell.call("cache").out == "No embeddings are kept: only those of remote embedders are.\n"
+    )
+    assert shell.call("cache", "--json").json == {"embeddings": []}
+    assert shell.call("cache", "clear").out == "0 embeddings forgotten\n"
+
+
+def test_the_cache_is_listed(shell: Shell, full: Server) -> None:
+    done = shell.run("cache")
+    assert (done.code, done.err) == (0, "")
+    rows = [line.split() for line in done.out.splitlines()]
+    assert ["name", "dims", "texts", "megabytes"] in rows
+    assert ["openai:large", "2", "1", "0.0"] in rows
+    assert ["openai:small", "2", "2", "0.0"] in rows
+    listed = shell.call("cache", "--json").json["embeddings"]
+    assert [(row["name"], row["texts"]) for row in listed] == [
+        ("openai:large", 1),
+        ("openai:small", 2),
+    ]
+
+
+def test_the_cache_is_cleared_when_that_is_meant(shell: Shell, full: Server) -> None:
+    asked = shell.call("cache", "clear", stdin="n\n")
+    assert (asked.code, "Forget 3 embeddings?" in asked.out) == (1, True)
+    wrong = shell.call("cache", "clear", "openai:smal", "--yes")
+    assert (wrong.code, "Did you mean 'openai:small'?" in wrong.err) == (2, True)
+    assert len(embeddings.sizes(full.client)) == 2
+    assert shell.call("cache", "clear", "openai:small", stdin="y\n").code == 0
+    assert [size.name for size in embeddings.sizes(full.client)] == ["openai:large"]
+    assert shell.run("cache", "clear", "--yes").out == "1 embeddings forgotten\n"
+    assert embeddings.sizes(full.client) == []

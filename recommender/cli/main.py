@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "info": "recommender.cli.catalogues:info",
     "drop": "recommender.cli.catalogues:drop",
     "serve": "recommender.cli.serve:serve",
+    "cache": "recommender.cli.cache:cache",
     "redis": "recommender.cli.redis:redis",
     "doctor": "recommender.cli.doctor:doctor",
 }
