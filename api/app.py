@@ -7,6 +7,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from api import keys, problems
 from api.catalogues import OpenCatalogues
+from api.items import reading, writing
 from api.views import health, v1
 from recommender import Settings
 
@@ -23,7 +24,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_env()
     app.extensions["recommender"] = OpenCatalogues(settings)
     keys.register(app, settings)
-    app.register_blueprint(health)
-    app.register_blueprint(v1)
+    for blueprint in (health, v1, reading, writing):
+        app.register_blueprint(blueprint)
     problems.register(app)
     return app

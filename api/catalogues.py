@@ -7,7 +7,7 @@ from typing import cast
 
 from flask import current_app
 
-from recommender import Recommender, Settings
+from recommender import Recommender, Settings, Writer
 from recommender.errors import UnknownCatalogue
 from recommender.store import catalogues
 from recommender.store.connection import Server, connect
@@ -24,6 +24,7 @@ class OpenCatalogues:
         self._lock = threading.Lock()
         self._server: Server | None = None
         self._open: dict[str, Recommender] = {}
+        self._writers: dict[str, Writer] = {}
 
     @property
     def server(self) -> Server:
@@ -45,11 +46,19 @@ class OpenCatalogues:
             self._open[name] = found
         return found
 
+    def writer(self, name: str) -> Writer:
+        """What writes the catalogue ``name``. Raises UnknownCatalogue."""
+        found = self._writers.get(name)
+        if found is None:
+            made = Writer(name, settings=self._settings, server=self.server)
+            found = self._writers.setdefault(name, made)  # one, so that threads take turns
+        return found
+
     def forget(self, error: UnknownCatalogue) -> None:
         """Closes what is no longer there, after a request that came upon it."""
-        gone = [name for name in self._open if repr(name) in error.message]
-        for name in gone:
-            self._open.pop(name, None)
+        for known in (self._open, self._writers):
+            for name in [name for name in known if repr(name) in error.message]:
+                known.pop(name, None)
 
 
 def opened() -> OpenCatalogues:

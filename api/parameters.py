@@ -16,7 +16,7 @@ PAGE = ("limit", "offset", "where", "exclude", "fields", "using", "min_score", "
 REPEATED = ("where", "exclude", "fields")
 
 
-def check_known(names: Collection[str]) -> None:
+def check_known(names: Collection[str], repeated: Collection[str] = REPEATED) -> None:
     """Raises InvalidParameter for a parameter that this call does not take: a misspelt filter
     must not pass for no filter."""  # noqa: D205, D209 (one sentence)
     for name in request.args:
@@ -26,7 +26,7 @@ def check_known(names: Collection[str]) -> None:
                 f"there is no parameter {name!r} here",
                 remedy=suggest(name, names, "parameters"),
             )
-        if name not in REPEATED and len(request.args.getlist(name)) > 1:
+        if name not in repeated and len(request.args.getlist(name)) > 1:
             raise InvalidParameter(name, f"the parameter {name!r} is given more than once")
 
 

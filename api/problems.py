@@ -47,7 +47,7 @@ def _ours(error: RecommenderError) -> Response:
     if isinstance(error, errors.UnknownCatalogue):
         opened().forget(error)
     status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
-    response = _problem(
+    response = problem(
         status, error.code, error.message, parameter=error.parameter, remedy=error.remedy
     )
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -62,24 +62,25 @@ def _http(error: HTTPException) -> Response:
     response = Response(headers=[*error.get_response().headers])
     status = error.code or 500
     code = HTTPStatus(status).phrase.lower().replace(" ", "_")
-    problem = _problem(status, code, error.description or "")
+    body = problem(status, code, error.description or "").get_data()
     response.status_code, response.mimetype = status, "application/problem+json"
-    response.set_data(problem.get_data())
+    response.set_data(body)
     return response
 
 
 def _unexpected(error: Exception) -> Response:
     logger.error("unexpected error", exc_info=error)
-    return _problem(500, "internal_error", "something went wrong here; it has been logged")
+    return problem(500, "internal_error", "something went wrong here; it has been logged")
 
 
-def _problem(status: int, code: str, detail: str, **more: Any) -> Response:
+def problem(status: int, code: str, detail: str, **more: Any) -> Response:
+    """A problem document; ``more`` are further members, left out where they are empty."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,
-    } | {name: value for name, value in more.items() if value}
+    } | {name: value for name, value in more.items() if value or value == 0}
     text = json.dumps(body, ensure_ascii=False)
     return Response(text, status=status, mimetype="application/problem+json")

@@ -32,14 +32,6 @@ def describe(catalogue: str) -> Response:
     return jsonify(_described(opened().get(catalogue)))
 
 
-@v1.get("/<catalogue>/items")
-def get_item(catalogue: str) -> Response:
-    """One item by its id."""
-    check_known(("id", "fields"))
-    item = opened().get(catalogue).item(required("id"), fields=names("fields"))
-    return jsonify({"id": item.id, "fields": item.fields})
-
-
 @v1.get("/<catalogue>/similar")
 def similar(catalogue: str) -> Response:
     """The items most like the one with this id."""

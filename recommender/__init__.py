@@ -9,12 +9,15 @@ from recommender.report import Progress, Report
 from recommender.settings import Settings
 from recommender.store.connection import connect
 from recommender.sync import sync
+from recommender.target import Outcome
+from recommender.writing import Writer
 
 __all__ = [
     "Catalogue",
     "Facet",
     "Hit",
     "Item",
+    "Outcome",
     "Progress",
     "Recommender",
     "RecommenderError",
@@ -23,6 +26,7 @@ __all__ = [
     "Report",
     "Results",
     "Settings",
+    "Writer",
     "connect",
     "infer",
     "sync",

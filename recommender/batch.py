@@ -141,8 +141,9 @@ def write(
     rows: Sequence[tuple[Row, Mapping[str, bytes]]],
     *,
     at_once: bool = False,
+    each_at_once: bool = False,
 ) -> None:
-    """Writes rows with the bytes of their vectors in one round trip (see ``hashes.write``)."""
+    """Writes rows with the bytes of their vectors (see ``hashes.write``)."""
     now = str(int(time.time())).encode()
     hashes.write(
         client,
@@ -162,4 +163,5 @@ def write(
             for row, blobs in rows
         ),
         at_once=at_once,
+        each_at_once=each_at_once,
     )

@@ -19,13 +19,13 @@ recommender.arguments recommender.report recommender.seen recommender.tokens
 = recommender.template
 = recommender.catalogue
 = recommender.where recommender.convert
-= recommender.inference
+= recommender.inference recommender.shape
 = recommender.embedders recommender.store
-= recommender.view recommender.batch
+= recommender.view recommender.batch recommender.cost
 = recommender.opening
 = recommender.embedding recommender.pruning
-= recommender.dry_run
-= recommender.sync recommender.scoring recommender.related recommender.explore
+= recommender.dry_run recommender.target
+= recommender.sync recommender.writing recommender.scoring recommender.related recommender.explore
 recommender.evaluate recommender.engine
 = recommender
 = loaders api

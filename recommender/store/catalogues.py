@@ -155,8 +155,8 @@ def locked(
             on_wait()
             if not lock.acquire(blocking=True, blocking_timeout=patience, sleep=POLL_SECONDS):
                 raise CatalogueBusy(
-                    f"{name!r} has been written by another process for {patience:g} s and more",
-                    remedy="Try again when its load is done",
+                    f"{name!r} is being written by another process",
+                    remedy="Try again in a few seconds; a whole load may take minutes",
                 )
     done = threading.Event()
     keeper = threading.Thread(target=_renew, args=(lock, done), daemon=True)

@@ -36,13 +36,19 @@ def write(
     rows: Iterable[tuple[str, Mapping[str, bytes], Sequence[str]]],
     *,
     at_once: bool = False,
+    each_at_once: bool = False,
 ) -> None:
     """Writes many items in one round trip; a row is (id, fields to set, fields to remove).
 
-    ``at_once`` makes it one transaction, which Redis puts on disk once and not many times.
+    ``at_once`` makes it one transaction, which Redis puts on disk once and not many times;
+    ``each_at_once`` makes one of each item that loses a field (the others are whole anyway), so
+    that no reader sees half of it.
     """
     pipe = client.pipeline(transaction=at_once)
     for id, fields, gone in rows:
+        if gone and each_at_once:
+            write(client, prefix, [(id, fields, gone)], at_once=True)
+            continue
         key = prefix + id
         flat: list[str | bytes] = []
         for name, value in fields.items():

@@ -1,0 +1,140 @@
+"""The items of a catalogue: one read, one or many written, changed or removed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from api import keys
+from api.bodies import read_batches, read_object
+from api.catalogues import opened
+from api.parameters import check_known, names, required
+from api.problems import problem
+from recommender import Outcome, RecommenderError
+from recommender.errors import InvalidParameter, RecordError, UnknownItem, suggest
+
+reading = Blueprint("reading", __name__, url_prefix="/v1")
+reading.before_request(keys.check_read)
+writing = Blueprint("writing", __name__, url_prefix="/v1")
+writing.before_request(keys.check_write)
+
+LISTED = 10_000
+"""Results of a POST that are listed: of so many records all, of further ones so many rejected."""
+
+
+@reading.get("/<catalogue>/items")
+def get_item(catalogue: str) -> Response:
+    """One item by its id."""
+    check_known(("id", "fields"))
+    item = opened().get(catalogue).item(required("id"), fields=names("fields"))
+    return jsonify({"id": item.id, "fields": item.fields})
+
+
+@writing.put("/<catalogue>/items")
+def put_item(catalogue: str) -> tuple[Response, int]:
+    """One whole item, new or in the place of the one that was there."""
+    check_known(("id",))
+    id = required("id")
+    body = _body(id)
+    [outcome] = opened().writer(catalogue).put([{"fields": {}, **body, "id": id}])
+    if outcome.result == "rejected":
+        raise RecordError(outcome.detail)
+    return jsonify(_shaped(outcome)), 201 if outcome.result == "created" else 200
+
+
+@writing.post("/<catalogue>/items")
+def post_items(catalogue: str) -> Response:
+    """Many whole items; what is wrong with one costs only that one."""
+    check_known(())
+    tally = Tally()
+    writer = opened().writer(catalogue)
+    try:
+        for outcomes in writer.put_batches(read_batches()):
+            tally.add(outcomes)
+    except RecommenderError as error:
+        if tally.count:
+            error.message += f" (the first {tally.count:,} records were dealt with before)"
+        raise
+    if not tally.count:
+        raise InvalidParameter("body", "the body holds no record", remedy="Send one or more")
+    if tally.counts["rejected"] == tally.count:
+        return problem(400, "all_rejected", "every record was rejected", **tally.to_dict())
+    return jsonify(tally.to_dict())
+
+
+@writing.patch("/<catalogue>/items")
+def patch_item(catalogue: str) -> Response:
+    """Some fields of one item; null removes one."""
+    check_known(("id",))
+    id = required("id")
+    body = _body(id)
+    if not body.get("fields") and not body.get("vectors"):
+        raise InvalidParameter(
+            "body", "the body changes nothing", remedy='Send {"fields": {"price": 12}}'
+        )
+    outcome = opened().writer(catalogue).patch(id, body.get("fields"), body.get("vectors"))
+    return jsonify(_shaped(outcome))
+
+
+@writing.delete("/<catalogue>/items")
+def delete_items(catalogue: str) -> Response:
+    """One item or several, by their ids only."""
+    check_known(("id",), repeated=("id",))
+    ids = request.args.getlist("id") or [required("id")]
+    deleted = opened().writer(catalogue).delete(ids)
+    if not deleted:
+        raise UnknownItem(f"there is none of these items in {catalogue!r}", parameter="id")
+    return jsonify({"deleted": deleted})
+
+
+class Tally:
+    """What became of the records of one request: all are counted, a bounded number is listed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.counts: Counter[str] = Counter()
+        self._results: list[dict[str, Any]] = []
+        self._later = 0
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Takes further outcomes, in the order of their records."""
+        for outcome in outcomes:
+            self.count += 1
+            self.counts[outcome.result] += 1
+            if self.count > LISTED:
+                if outcome.result != "rejected" or self._later == LISTED:
+                    continue
+                self._later += 1
+            self._results.append({"place": outcome.place} | _shaped(outcome))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer's members."""
+        kinds = ("created", "changed", "unchanged", "rejected")
+        return {kind: self.counts[kind] for kind in kinds} | {"results": self._results}
+
+
+def _body(id: str) -> dict[str, Any]:
+    """The body of a call about one item, which may repeat the item's id."""
+    body = read_object()
+    for name in body:
+        if name not in ("id", "fields", "vectors"):
+            raise RecordError(
+                f"there is no key {name[:60]!r} here",
+                remedy=suggest(name[:100], ("fields", "vectors"), "keys"),
+            )
+    if body.get("id", id) != id:
+        raise InvalidParameter(
+            "id", f"the address says {id!r}, the body another id", remedy="Leave it out there"
+        )
+    return body
+
+
+def _shaped(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as it is answered: with the reason where there is one."""
+    shaped: dict[str, Any] = {"id": outcome.id, "result": outcome.result}
+    if outcome.result == "rejected":
+        return shaped | {"detail": outcome.detail}
+    return shaped | {"embedded": outcome.embedded}

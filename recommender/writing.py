@@ -1,0 +1,144 @@
+"""Items written by hand, one or many, into a catalogue that is there already."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from recommender.arguments import check_names, check_text
+from recommender.batch import SIZE, Comparer
+from recommender.catalogue import Catalogue
+from recommender.errors import CatalogueBusy, RecordError
+from recommender.items import Record, Reject
+from recommender.settings import Settings
+from recommender.shape import id_of, parts_of, values_of
+from recommender.store import catalogues
+from recommender.store.connection import Server, connect
+from recommender.target import Outcome, Target
+
+PATIENCE = 5.0
+"""How many seconds a call waits while somebody else writes the catalogue."""
+
+Given = Mapping[str, Any] | Record | Reject
+"""An item as a caller has it; a Record tells its place too, a Reject could not be read."""
+
+
+class Writer:
+    """Writes items of one catalogue, which a load made. Safe to share between threads.
+
+    An item is ``{"id": "x", "fields": {"title": "..."}, "vectors": {"image": [0.1, ...]}}`` with
+    the catalogue's own names and vectors only where the catalogue says that they are given.
+    What a call returned from is in Redis. Two calls, or a call and a load, never mix: one waits
+    for the other, and raises CatalogueBusy after 5 seconds.
+    """
+
+    def __init__(
+        self, name: str, *, settings: Settings | None = None, server: Server | None = None
+    ) -> None:
+        """Opens the catalogue ``name`` in the Redis of ``settings`` (the environment's by default).
+
+        Raises UnknownCatalogue with the closest name, StoreError where Redis is away.
+        """
+        self.name = name
+        self._settings = settings or Settings.from_env()
+        self._client = (server or connect(self._settings)).client
+        self._turn = threading.Lock()  # spares threads of one process polling for Redis's
+        self._target: Target | None = None
+        catalogues.get(self._client, name)
+
+    def put(self, items: Iterable[Given]) -> list[Outcome]:
+        """Writes whole items; one Outcome an item, in their order. A bad item costs only itself.
+
+        An item that was there is replaced: what the new one does not name is gone. Of items with
+        one id the first good one counts, the others are rejected. Raises StoreError or
+        EmbedderError after the batches of 1,000 before it were written.
+        """
+        return [outcome for outcomes in self.put_batches(_cut(items)) for outcome in outcomes]
+
+    def put_batches(self, batches: Iterable[Sequence[Given]]) -> Iterator[list[Outcome]]:
+        """The same for any number of items: each batch is written before the next is asked for."""
+        began: Target | None = None
+        comparer: Comparer | None = None
+        count = 0
+        for batch in batches:
+            with self._writing() as (target, check_lock):
+                if comparer is None:
+                    began = target
+                    comparer = target.comparer()
+                if target is not began:
+                    raise CatalogueBusy(
+                        f"{self.name!r} has been made anew meanwhile", remedy="Send the rest again"
+                    )
+                records = _records(batch, count, target.catalogue)
+                outcomes = target.put(records, comparer, check_lock)
+            count += len(batch)
+            yield outcomes
+
+    def patch(
+        self,
+        id: str,
+        fields: Mapping[str, Any] | None = None,
+        vectors: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        """Sets some fields of one item, removes those given as None, and keeps the others.
+
+        It is embedded only where its text changes; given vectors stay unless new ones come. Raises
+        UnknownItem, RecordError for what the item cannot hold, StoreError and EmbedderError.
+        """
+        check_text("id", id)
+        with self._writing() as (target, check_lock):
+            parts = parts_of(fields, vectors, target.catalogue)
+            return target.patch(id, parts, check_lock)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Removes the items of these ids and says how many were there; no ids remove nothing."""
+        unique = dict.fromkeys(check_text("id", id) for id in check_names("ids", ids))
+        with self._writing() as (target, check_lock):
+            return target.delete(unique, check_lock)
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Target, Callable[[], None]]]:
+        """The catalogue as it is now, for this thread alone, and a check that this is still so."""
+        end = time.monotonic() + PATIENCE
+        if not self._turn.acquire(timeout=PATIENCE):
+            raise CatalogueBusy(
+                f"too many are writing {self.name!r}", remedy="Try again in a few seconds"
+            )
+        try:
+            left = max(0.0, end - time.monotonic())
+            with catalogues.locked(
+                self._client, self.name, lambda: None, patience=left
+            ) as check_lock:
+                entry = catalogues.get(self._client, self.name)
+                if self._target is None or self._target.entry != entry:
+                    self._target = Target(self._client, entry, self._settings)
+                yield self._target, check_lock
+        finally:
+            self._turn.release()
+
+
+def _cut(items: Iterable[Given]) -> Iterator[list[Given]]:
+    rest = iter(items)
+    while batch := list(islice(rest, SIZE)):
+        yield batch
+
+
+def _records(batch: Sequence[Given], before: int, catalogue: Catalogue) -> list[Record | Reject]:
+    """The items by the converter's names, and why some are none."""
+    records: list[Record | Reject] = []
+    for number, given in enumerate(batch, before + 1):
+        if isinstance(given, Reject):
+            records.append(given)
+            continue
+        place, item = f"record {number}", given
+        if isinstance(given, Record):
+            place, item = given.place, given.values
+        try:
+            records.append(Record(place, values_of(item, catalogue)))
+        except RecordError as error:
+            records.append(Reject(place, str(error), id_of(item)))
+    return records
