@@ -94,7 +94,7 @@ class Web:
         by_default = _anywhere if options.allow_private else guard.is_public
         self._guard = guard.Guard(rule or by_default, resolve)
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=tls or httpcore2.default_ssl_context(),
+            ssl_context=tls or _system_tls(),
             keepalive_expiry=KEEP_OPEN,
             network_backend=self._guard,
         )
@@ -212,11 +212,26 @@ class Web:
         return f"sends nothing for {self._limits.silence:g} s"
 
 
+def host_of(url: str) -> str:
+    """The host of a URL, in lower case. Raises SourceError for what is no http(s) URL."""
+    return _parse(url).host
+
+
 def shown(url: str | httpx2.URL) -> str:
     """A URL as messages, places and ids may show it: without a password and fragment."""
     if isinstance(url, str):
         return re.sub(r"//[^/?#]*@", "//", url).partition("#")[0]
     return str(url.copy_with(userinfo=b"", fragment=None)).removesuffix("#")
+
+
+def _system_tls() -> ssl.SSLContext:
+    try:
+        return httpcore2.default_ssl_context()
+    except OSError as error:
+        raise SourceError(
+            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read: {error}",
+            remedy="Unset it, or name a PEM file",
+        ) from error
 
 
 def _anywhere(_: str) -> bool:

@@ -502,3 +502,9 @@ def test_the_certificate_has_to_be_of_the_host_not_of_its_address(
 def test_a_plain_server_under_https(site: Site) -> None:
     error = refused(site.put("/a", "here").replace("http:", "https:"))
     assert "it does not speak TLS" in str(error)
+
+
+def test_certificates_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(SourceError, match="SSL_CERT_FILE"):
+        fetch("https://example.com/", ALLOWED)
