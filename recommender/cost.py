@@ -13,11 +13,15 @@ import yaml
 
 from recommender.embedders.passages import split
 from recommender.embedders.remote import OPENAI_URL, max_bytes_of
+from recommender.seen import SeenIds
 from recommender.settings import Settings
 from recommender.tokens import encoding_of, estimate
 
 FREE = ("wordllama", "given")
 """Embedders that ask nobody."""
+
+RECENT = 1000
+"""Texts held whole; of those before them, however many, only a digest is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,8 @@ class Meter:
     """Adds up what the texts given to one embedder would cost; nothing is sent anywhere.
 
     ``settings`` say whose server it is (the environment's by default): only OpenAI's own has a
-    price. Tokens are counted as they would be sent: long texts as overlapping passages, blank ones
-    not at all.
+    price. Tokens are counted as they would be sent: equal texts once, because what was paid for is
+    kept, long ones as overlapping passages, blank ones not at all.
     """
 
     def __init__(self, embedder_name: str, settings: Settings | None = None) -> None:
@@ -68,11 +72,13 @@ class Meter:
         self._price = _price(self._model) if self._model and _is_openai(settings) else None
         self._texts = self._tokens = 0
         self._exact = True
+        self._seen = SeenIds()
+        self._recent: set[str] = set()
 
     def add(self, text: str) -> None:
         """One more text; the first may take seconds, when tiktoken fetches its vocabulary."""
         self._texts += 1
-        if self._free or not text.strip():
+        if self._free or not text.strip() or not self._is_new(text):
             return
         passages = [text] if self._max_bytes is None else split(text, self._max_bytes)
         encoding = encoding_of(self._model) if self._model else None
@@ -88,6 +94,15 @@ class Meter:
         if not self._tokens:  # nothing is sent, so nobody's price matters
             dollars = 0.0
         return Cost(self._texts, self._tokens, dollars, self._exact)
+
+    def _is_new(self, text: str) -> bool:
+        if text in self._recent or self._seen.known([text])[0]:
+            return False
+        self._recent.add(text)
+        if len(self._recent) == RECENT:  # one by one they would be slow to add
+            self._seen.add(list(self._recent))
+            self._recent.clear()
+        return True
 
 
 def _is_openai(settings: Settings) -> bool:

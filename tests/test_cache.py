@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from openai_server import OpenAIServer, Reply
 from outside import Shell
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from recommender.embedders.base import embed_all, make_embedder
 from recommender.embedders.cached import CALL_BYTES, Cached, digest_of
@@ -328,7 +330,9 @@ def test_a_redis_that_refuses_is_an_error_before_anything_is_paid_for(
 
 
 def test_a_lost_redis_is_an_error_as_everywhere(tmp_path: Path) -> None:
-    kept = embeddings.Kept(redis.Redis(unix_socket_path=str(tmp_path / "none")), "m", 2)
+    nowhere = str(tmp_path / "none")
+    client = redis.Redis(unix_socket_path=nowhere, retry=Retry(NoBackoff(), 0))
+    kept = embeddings.Kept(client, "m", 2)
     with pytest.raises(StoreError, match="does not answer"):
         kept.get([b"x" * 16])
     with pytest.raises(StoreError, match="does not answer"):

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.cost import Cost, Meter
+from recommender.cost import RECENT, Cost, Meter
 from recommender.embedders.remote import OPENAI_DIMS
 from recommender.settings import Settings
 from recommender.tokens import encoding_of, estimate
@@ -74,7 +75,7 @@ def test_tokens_are_counted_and_priced(tiktoken: Any) -> None:
     ],
 )
 def test_the_price_of_a_million_tokens(tiktoken: Any, model: str, dollars: float) -> None:
-    cost = metered(f"openai:{model}", ["x" * 10_000] * 100)
+    cost = metered(f"openai:{model}", [f"{number:02}" + "x" * 9_998 for number in range(100)])
     assert (cost.tokens, cost.dollars) == (1_000_000, pytest.approx(dollars))
 
 
@@ -88,6 +89,12 @@ def test_a_text_that_looks_like_a_command_to_the_model_is_text(tiktoken: Any) ->
 
 def test_a_long_text_costs_what_its_passages_cost(tiktoken: Any) -> None:
     assert metered(SMALL, ["x" * 32_000]).tokens == 32_000 + 2 * 1_638
+
+
+def test_equal_texts_are_paid_for_once(tiktoken: Any) -> None:
+    texts = [f"{number:04}" for number in range(2 * RECENT + 10)]
+    assert metered(SMALL, texts + texts[::-1]).tokens == 4 * len(texts)
+    assert metered(SMALL, ["ab", "ab"]) == Cost(2, 2, 2 * 0.02 / 1e6, True)
 
 
 def test_blank_texts_are_not_sent(tiktoken: Any) -> None:
@@ -188,6 +195,7 @@ def test_a_network_that_never_answers_is_not_waited_for(tmp_path: Path) -> None:
 
 MISSING = """
 import sys
+import zipfile
 sys.modules["tiktoken"] = None
 from recommender.tokens import encoding_of
 print(encoding_of("text-embedding-3-small"))
@@ -198,3 +206,14 @@ def test_without_the_extra_it_is_an_estimate() -> None:
     command = [sys.executable, "-c", MISSING]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
+
+
+def test_the_prices_are_in_the_wheel(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="builds the wheel")
+    build = f"from hatchling.build import build_wheel; print(build_wheel({str(tmp_path)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", build], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(tmp_path / done.stdout.split()[-1]) as wheel:
+        assert "recommender/prices.yaml" in wheel.namelist()
