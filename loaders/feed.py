@@ -25,7 +25,7 @@ MARKUP = ("text/html", "application/xhtml+xml")
 FEEDS = "link[rel~=alternate][type*=rss], link[rel~=alternate][type*=atom]"
 FEEDS += ", link[rel~=alternate][type*=feed]"
 
-NO_FEED_LINK = "Look for its feed (/feed, /rss.xml or /atom.xml), or read it with --format html"
+FIND_IT = "Look for its feed: often it is at /feed, /rss.xml or /atom.xml"
 
 
 def load(source: str, options: Options) -> Iterator[Record | Reject]:
@@ -163,5 +163,5 @@ def _web_page(markup: Markup, text: str) -> SourceError:
     feed = next((href for link in links if (href := link.attributes.get("href"))), None)
     return SourceError(
         f"{markup.name} is a web page, not a feed",
-        remedy=f"Its feed is {urljoin(markup.url, feed)}" if feed else NO_FEED_LINK,
+        remedy=f"Its feed is {urljoin(markup.url, feed)}" if feed else FIND_IT,
     )

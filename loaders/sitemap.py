@@ -13,7 +13,8 @@ from loaders.base import BREAKS, Options, as_record
 from loaders.documents import seconds_of
 from loaders.html import page_of
 from loaders.markup import MAX_BYTES, Markup, decoded, markup_of, opened_markup, too_big
-from loaders.web import Fetched, Unreachable, Web, host_of
+from loaders.urls import host_of
+from loaders.web import Fetched, Unreachable, Web
 from recommender.errors import SourceError
 from recommender.items import Record, Reject
 

@@ -6,7 +6,6 @@ No proxy is used, whatever the environment says: it would connect to addresses t
 from __future__ import annotations
 
 import base64
-import re
 import ssl
 import zlib
 from collections.abc import Collection, Iterator
@@ -23,10 +22,10 @@ import httpx2
 
 from loaders import guard
 from loaders.base import READ, Options
+from loaders.urls import follow, parse, shown
 from recommender.errors import SourceError
 
 KEEP_OPEN = 1.0  # seconds: less than any server does, so that none closes as we ask again
-PORTS = {"http": 80, "https": 443}
 REMEDIES = {
     401: "It wants a login: put it into the address, as in https://USER:PASSWORD@HOST/",
     403: "It refuses programs: save it with a browser and load the file",
@@ -116,14 +115,14 @@ class Web:
 
         Raises SourceError for every other outcome, Unreachable where no server answered.
         """
-        address = _parse(url)
+        address = parse(url)
         self._guard.deadline = monotonic() + self._limits.total
         for _ in range(self._limits.redirects + 1):
             with self._explained(address), self._asked(address) as response:
                 headers = httpx2.Headers(response.headers)
                 if not (300 <= response.status < 400 and "location" in headers):
                     return self._received(address, response, headers, types)
-            address = _follow(address, headers["location"])
+            address = follow(address, headers["location"])
         raise SourceError(
             f"{shown(url)} redirects more than {self._limits.redirects} times",
             remedy="Open it in a browser and name the address that it ends at",
@@ -212,18 +211,6 @@ class Web:
         return f"sends nothing for {self._limits.silence:g} s"
 
 
-def host_of(url: str) -> str:
-    """The host of a URL, in lower case. Raises SourceError for what is no http(s) URL."""
-    return _parse(url).host
-
-
-def shown(url: str | httpx2.URL) -> str:
-    """A URL as messages, places and ids may show it: without a password and fragment."""
-    if isinstance(url, str):
-        return re.sub(r"//[^/?#]*@", "//", url).partition("#")[0]
-    return str(url.copy_with(userinfo=b"", fragment=None)).removesuffix("#")
-
-
 def _system_tls() -> ssl.SSLContext:
     try:
         return httpcore2.default_ssl_context()
@@ -236,36 +223,6 @@ def _system_tls() -> ssl.SSLContext:
 
 def _anywhere(_: str) -> bool:
     return True
-
-
-def _parse(url: str) -> httpx2.URL:
-    try:
-        address = httpx2.URL(url)
-    except httpx2.InvalidURL as error:
-        raise SourceError(f"{shown(url)!r} is not an address: {error}") from error
-    if address.scheme not in PORTS or not address.host:
-        raise SourceError(
-            f"{shown(url)!r} is not an address of the web",
-            remedy="It begins with https:// or http://",
-        )
-    if address.port is not None and not 0 < address.port < 65_536:
-        raise SourceError(f"{shown(url)!r} has the port {address.port}, the limit is 65,535")
-    return address
-
-
-def _follow(address: httpx2.URL, location: str) -> httpx2.URL:
-    """Where a redirect leads; a login goes no further than the server that it is for."""
-    try:
-        target = _parse(str(address.join(location).copy_with(userinfo=b"")))
-    except (SourceError, httpx2.InvalidURL) as error:
-        raise SourceError(f"{shown(address)} redirects to a bad address: {error}") from error
-    if _origin(address) == _origin(target):
-        target = target.copy_with(userinfo=address.userinfo)
-    return target
-
-
-def _origin(address: httpx2.URL) -> tuple[str, str, int]:
-    return address.scheme, address.host, address.port or PORTS[address.scheme]
 
 
 def _unpacked(url: str, chunks: Iterator[bytes], coding: str) -> Iterator[bytes]:

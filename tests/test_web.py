@@ -22,7 +22,8 @@ from web_server import Site, serving
 
 from loaders import Options
 from loaders.guard import addresses_of, is_public
-from loaders.web import Limits, Unreachable, Web, fetch, shown
+from loaders.urls import shown
+from loaders.web import Limits, Unreachable, Web, fetch
 from recommender.errors import SourceError
 
 ALLOWED = Options(allow_private=True)
@@ -139,7 +140,7 @@ def test_a_host_that_is_not_there() -> None:
     "url",
     [
         "ftp://example.com/a", "file:///etc/passwd", "http://", "http:///a", "https://exa mple:b/",
-        "http://h:0/", "http://h:65536/", "http://h\n/", "//example.com/", "gopher://x",
+        "http://h:0/", "http://h:65536/", "http://h\n/", "//example.com/", "gopher://x", "http://h/\udc80",
     ],
 )  # fmt: skip
 def test_what_is_no_address_of_the_web(url: str) -> None:
