@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from urllib.parse import quote
@@ -61,9 +61,10 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
             result = streamed.exec_driver_sql(sql)
         except BREAKS as error:
             raise broken(name, "at its beginning", error) from error
-        if not result.returns_rows:
-            raise SourceError(f"{name}: the statement of --sql gives no rows", remedy=READING)
-        yield from records(name, list(result.keys()), result, BREAKS, broken)
+        with closing(result):
+            if not result.returns_rows:
+                raise SourceError(f"{name}: the statement of --sql gives no rows", remedy=READING)
+            yield from records(name, list(result.keys()), result, BREAKS, broken)
 
 
 def _url(source: str) -> URL:
