@@ -52,7 +52,7 @@ def load(source: str, options: Options | None = None) -> Iterator[Record | Rejec
             parameter = option.removesuffix("s") if option == "globs" else option
             raise InvalidParameter(
                 parameter,
-                f"--{parameter} is not for the format {name!r} of {source!r}",
+                f"--{parameter} is not for the format {name!r}",
                 remedy=f"It is for: {', '.join(formats)}",
             )
     stream: Iterator[Record | Reject] = registry.find(GROUP, name)(

@@ -216,6 +216,7 @@ def is_field_name(name: str) -> bool:
 
 def name_from(source: str) -> str:
     """A catalogue's name from a source's path: ``My posts.csv.gz`` becomes ``My-posts``."""
+    source = re.sub("://.*@", "://", source)  # a database's password
     path = re.split("[?#]", source)[0] if "://" in source else source
     stem = path.replace("\\", "/").rstrip("/").rpartition("/")[2].lstrip(".").partition(".")[0]
     stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
