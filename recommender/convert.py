@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -22,20 +23,21 @@ KNOWN_VALUES, KNOWN_CHARS = 2000, 60
 """How many converted values of a field are remembered, and how long they may be."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would triple the time to make one
 class Prepared:
     """An item before its vectors are known.
 
     ``fields`` are its hash fields and ``missing`` the catalogue's fields it has no value for;
     ``texts`` are to be embedded, ``given`` came with the record; ``embedded`` is the digest of
-    both: while it stays the same, so do the vectors.
+    both: while it stays the same, so do the vectors. It is empty where no text is embedded: then a
+    vector costs nothing but its writing.
     """
 
     id: str
     fields: Mapping[str, bytes]
     missing: list[str]
     texts: Mapping[str, str]
-    given: Mapping[str, NDArray[np.float64]]
+    given: Mapping[str, NDArray[Any]]
     embedded: str
 
 
@@ -80,7 +82,7 @@ class Converter:
     def __init__(self, catalogue: Catalogue, dims: Mapping[str, int]) -> None:
         self._catalogue = catalogue
         self._dims = dims
-        self._key = catalogue.fields_digest()
+        self._state = blake2b(digest_size=16, key=catalogue.fields_digest())
         self._fields = [_Field(name, catalogue) for name in catalogue.fields]
         self._templates = {
             name: Template(spec.template)
@@ -90,7 +92,8 @@ class Converter:
         self._given = {
             name: spec.column for name, spec in catalogue.vectors.items() if spec.column is not None
         }
-        self.columns = [field.column for field in self._fields] + list(self._given.values())
+        self._plain_columns = [field.column for field in self._fields]
+        self.columns = self._plain_columns + list(self._given.values())
         """The source's columns that are used, beside the id."""
 
     def id_of(self, values: Mapping[str, Any]) -> str:
@@ -107,10 +110,13 @@ class Converter:
         It is taken from the source's own values, so that an unchanged record costs nothing more.
         """
         try:
-            used = repr([_plain(values.get(column)) for column in self.columns])
+            used = repr([_plain(values.get(column)) for column in self._plain_columns])
+            state = self._state.copy()
+            state.update(used.encode(errors="surrogatepass"))
+            for column in self._given.values():
+                state.update(_bytes_of(values.get(column)))
         except (ValueError, RecursionError) as error:  # thousands of digits, a bottomless list
             raise RecordError("a value is too long or too deep to be kept") from error
-        state = blake2b(used.encode(errors="surrogatepass"), digest_size=16, key=self._key)
         return state.hexdigest()
 
     def prepare(self, id: str, values: Mapping[str, Any]) -> Prepared:
@@ -124,14 +130,11 @@ class Converter:
                 missing.append(field.name)
             else:
                 packed[field.name], words[field.name] = found
-        texts = self._texts(words)
+        texts = self._texts(words) if self._templates else {}
         given = {
-            name: self._vector(name, _plain(values.get(column)))
-            for name, column in self._given.items()
+            name: self._vector(name, values.get(column)) for name, column in self._given.items()
         }
-        sources = {name: encode(text) for name, text in texts.items()}
-        sources |= {name: vector.tobytes() for name, vector in given.items()}
-        return Prepared(id, packed, missing, texts, given, digest(sources))
+        return Prepared(id, packed, missing, texts, given, self._digest(texts, given))
 
     def texts_of(self, values: Mapping[str, Any]) -> dict[str, str]:
         """What would be embedded, by the vector's name. Raises RecordError naming the field."""
@@ -139,6 +142,13 @@ class Converter:
             field.name: field.convert(_plain(values.get(field.column))) for field in self._fields
         }
         return self._texts({name: pair[1] for name, pair in found.items() if pair})
+
+    def _digest(self, texts: Mapping[str, str], given: Mapping[str, NDArray[Any]]) -> str:
+        if not self._templates:
+            return ""
+        sources = {name: encode(text) for name, text in texts.items()}
+        sources |= {name: vector.tobytes() for name, vector in given.items()}
+        return digest(sources)
 
     def _texts(self, words: Mapping[str, str]) -> dict[str, str]:
         texts = {name: template.render(words) for name, template in self._templates.items()}
@@ -148,7 +158,11 @@ class Converter:
                 raise RecordError(f"there is nothing to embed: {fields} have no value")
         return texts
 
-    def _vector(self, name: str, value: Any) -> NDArray[np.float64]:
+    def _vector(self, name: str, value: Any) -> NDArray[Any]:
+        """One vector ``(dims,)``; whether its numbers are finite is looked at for many at once."""
+        wanted = (self._dims[name],)
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.shape == wanted:
+            return value
         column = self._given[name]
         if is_missing(value):
             raise RecordError(f"{column}: the vector is missing")
@@ -156,6 +170,16 @@ class Converter:
             return vectors.check(parse_vector(value), self._dims[name])
         except InvalidVector as error:
             raise RecordError(f"{column}: {error}") from error
+
+
+def _bytes_of(vector: Any) -> bytes:
+    """What tells a source's vector from another one, whatever it is."""
+    if not isinstance(vector, np.ndarray) and isinstance(vector, (list, tuple)):
+        with suppress(ValueError, OverflowError):
+            vector = np.asarray(vector)
+    if isinstance(vector, np.ndarray) and vector.dtype.kind in "iuf":
+        return vector.tobytes()
+    return repr(_plain(vector)).encode(errors="surrogatepass")
 
 
 def _plain(value: Any) -> Any:

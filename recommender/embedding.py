@@ -74,12 +74,13 @@ class Embedding:
         refused: dict[int, Reject] = {}
         for name, calls in pending.calls.items():
             stored, faults = self._stored(name, calls)
-            for position, (row, made) in enumerate(done):
-                if position in faults:
-                    reason = f"the {name} vector {faults[position]}"
-                    refused.setdefault(position, Reject(row.place, reason, row.prepared.id))
-                else:
-                    made[vector_field(name)] = stored[position].tobytes()
+            for position, why in faults.items():
+                row = pending.rows[position]
+                reason = f"the {name} vector {why}"
+                refused.setdefault(position, Reject(row.place, reason, row.prepared.id))
+            field, blob, size = vector_field(name), stored.tobytes(), stored[:1].nbytes
+            for position, (_, made) in enumerate(done):
+                made[field] = blob[position * size : (position + 1) * size]
         kept = [made for position, made in enumerate(done) if position not in refused]
         return pending.ready + kept, list(refused.values())
 
@@ -127,4 +128,4 @@ class Embedding:
         if spec.metric == "cosine":
             matrix = vectors.normalise(matrix)
         stored = vectors.as_stored(matrix, spec.type)
-        return stored, vectors.faults(stored.astype(np.float64)) | refused
+        return stored, vectors.faults(vectors.as_computed(stored)) | refused

@@ -12,6 +12,7 @@ from recommender.batch import SIZE, Comparer, batches
 from recommender.catalogue import Catalogue, VectorSpec
 from recommender.convert import Converter, parse_vector
 from recommender.embedders.base import Embedder, make_embedder
+from recommender.embedders.cached import Cached
 from recommender.errors import InvalidCatalogue
 from recommender.items import Record, Reject
 from recommender.report import Progress
@@ -19,6 +20,7 @@ from recommender.settings import Settings
 from recommender.store import catalogues, hashes
 from recommender.store.catalogues import Entry, Stamp
 from recommender.store.connection import Client
+from recommender.store.embeddings import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,9 @@ class Opening:
         return hashes.prefix_of(self.entry.catalogue.name, self.entry.generation)
 
     def unknown(self, vector: str, texts: Sequence[str]) -> list[str]:
-        """Those of ``texts`` whose vectors would have to be made."""
-        return list(texts)
+        """Those of ``texts`` whose vectors are not kept from earlier."""
+        embedder = self.embedders[vector]
+        return embedder.unknown(texts) if isinstance(embedder, Cached) else list(texts)
 
 
 def begin(
@@ -77,11 +80,13 @@ def open_for_writing(
     Raises ModelMismatch or InvalidCatalogue where it is kept with other vectors or settings.
     """
     kept = catalogues.find(client, catalogue.name)
-    embedders = {
-        name: make_embedder(spec.embedder, spec.dims, settings)
-        for name, spec in catalogue.vectors.items()
-        if spec.embedder != "given"
-    }
+    made: dict[tuple[str, int | None], Embedder] = {}  # one each, which never asks for a text twice
+    embedders: dict[str, Embedder] = {}
+    for name, spec in catalogue.vectors.items():
+        if spec.embedder != "given":
+            key = (spec.embedder, spec.dims)
+            made[key] = made.get(key) or _embedder(client, *key, settings)
+            embedders[name] = made[key]
     stamps = {
         name: _stamp_of_model(spec, embedders[name])
         if name in embedders
@@ -93,6 +98,13 @@ def open_for_writing(
     converter = Converter(catalogue, {name: stamp.dims for name, stamp in stamps.items()})
     entry = Entry(catalogue, kept.generation if kept else 1, stamps)
     return Opening(entry, kept is None, embedders, converter)
+
+
+def _embedder(client: Client, name: str, dims: int | None, settings: Settings) -> Embedder:
+    embedder = make_embedder(name, dims, settings)
+    if not embedder.is_remote:  # to embed again is faster than to fetch
+        return embedder
+    return Cached(embedder, Kept(client, embedder.name, embedder.dims))
 
 
 def _stamp_of_model(spec: VectorSpec, embedder: Embedder) -> Stamp:

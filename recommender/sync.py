@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from recommender.batch import Comparer, write
+from recommender.batch import Comparer, begin_write
 from recommender.catalogue import Catalogue
-from recommender.embedding import Embedding, Pending
+from recommender.dry_run import plan
+from recommender.embedding import Embedding, Made, Pending
 from recommender.errors import EmbedderError, SourceError, StoreError
 from recommender.items import Record, Reject
 from recommender.opening import Opening, begin
@@ -24,6 +25,7 @@ from recommender.settings import Settings
 from recommender.store import catalogues, hashes, index
 from recommender.store.connection import Server
 from recommender.store.index import IndexState
+from recommender.store.packed import Sent
 
 
 def sync(
@@ -58,8 +60,6 @@ def sync(
         begun = begin(
             server.client, catalogue, records, settings, progress, skip_repeated=skip_repeated
         )
-        from recommender.dry_run import plan
-
         report = plan(server.client, *begun, settings, progress, on_reject, prune=prune)
         report.seconds = round(time.monotonic() - began, 3)
         return report
@@ -104,6 +104,7 @@ class _Load:
         self._waiting: deque[Pending] = deque()
         self._reasons: deque[str] = deque(maxlen=3)
         self._embedded = 0
+        self._sent: tuple[Sent, list[Made]] | None = None
         # Nobody reads a new catalogue, so nobody waits for a transaction to end.
         self._at_once = opening.is_new and server.local
         self.report = Report(self._catalogue.name, opening.entry.generation)
@@ -144,10 +145,12 @@ class _Load:
         try:
             for records in batches:
                 self._take(records)
+            self._write_all(0)
         except SourceError:
             self._write_all(0)
             raise
-        self._write_all(0)
+        finally:
+            self._settle()
 
     def _take(self, records: Sequence[Record | Reject]) -> None:
         batch = self._source.compare(records)
@@ -168,9 +171,18 @@ class _Load:
         made, refused = self._embedding.finish(pending)
         self._reject(refused)
         self._check_lock()
-        if not made:
+        self._settle()
+        if made:
+            prefix = self._opening.prefix
+            sent = begin_write(self._client, prefix, made, at_once=self._at_once)
+            self._sent = sent, made
+
+    def _settle(self) -> None:
+        """Waits for what Redis was sent last, and counts it."""
+        if self._sent is None:
             return
-        write(self._client, self._opening.prefix, made, at_once=self._at_once)
+        (sent, made), self._sent = self._sent, None
+        sent.finish()
         report = self.report
         new = sum(row.is_new for row, _ in made)
         report.new += new

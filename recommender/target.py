@@ -84,7 +84,7 @@ class Target:
         batch = comparer.compare(numbered)
         made, refused = self._embed(batch.rows, self.catalogue.vectors)
         check_lock()
-        write(self._client, self.prefix, made, each_at_once=True)
+        write(self._client, self.prefix, made)
         rows = {row.place: row for row, _ in made}
         rejects = {reject.place: reject for reject in [*batch.rejects, *refused]}
         return [
@@ -109,7 +109,7 @@ class Target:
         if refused:
             raise RecordError(refused[0].reason)
         check_lock()
-        write(self._client, self.prefix, made, each_at_once=True)
+        write(self._client, self.prefix, made)
         return Outcome(id, id, "changed", embedded=not changed.isdisjoint(self._embedders))
 
     def delete(self, ids: Collection[str], check_lock: Callable[[], None]) -> int:

@@ -33,6 +33,10 @@ def faults(vectors: NDArray[np.floating[Any]]) -> dict[int, str]:
     Redis would take NaN, infinite and zero vectors and answer with the score ``nan``.
     """
     with np.errstate(invalid="ignore", over="ignore"):  # over: 1e15 as float16
+        computed = as_computed(vectors)
+        squares = np.einsum("ij,ij->i", computed, computed)
+        if ((squares > 0) & (squares < MAX_ABSOLUTE**2)).all():  # as good as always
+            return {}
         large = np.flatnonzero((np.abs(vectors) > MAX_ABSOLUTE).any(axis=1))
     bad = {int(row): f"holds numbers beyond {MAX_ABSOLUTE:.0e}" for row in large}
     bad |= {int(row): "is not finite" for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1))}
@@ -67,17 +71,27 @@ def check(value: Any, dims: int) -> NDArray[np.float64]:
 
 def normalise(vectors: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Rows of ``(n, dims)`` or one ``(dims,)`` scaled to length 1; zero rows become NaN."""
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        squares = np.einsum("...i,...i->...", vectors, vectors)[..., np.newaxis]
+        usual = (squares > 1e-12) & (squares < 1e12)
+        unit: NDArray[np.floating[Any]] = vectors / np.sqrt(squares)
+        if usual.all():
+            return unit
         # By the largest first: the squares of very large or small numbers leave the range.
         scaled = vectors / np.abs(vectors).max(axis=-1, keepdims=True)
-        unit: NDArray[np.floating[Any]] = scaled / np.linalg.norm(scaled, axis=-1, keepdims=True)
-    return unit
+        careful = scaled / np.linalg.norm(scaled, axis=-1, keepdims=True)
+        return np.where(usual, unit, careful)
 
 
 def as_stored(vectors: NDArray[np.floating[Any]], dtype: str) -> NDArray[Any]:
     """The numbers as a field of type ``dtype`` holds them; too large ones become infinite."""
     with np.errstate(over="ignore"):
-        return vectors.astype(DTYPES[dtype])
+        return vectors.astype(DTYPES[dtype], copy=False)
+
+
+def as_computed(stored: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """Stored numbers in a type that sums of squares do not leave: short ones as float64."""
+    return stored if stored.itemsize >= 4 else stored.astype(np.float64)
 
 
 def to_bytes(vector: NDArray[np.floating[Any]], dtype: str) -> bytes:
@@ -86,7 +100,7 @@ def to_bytes(vector: NDArray[np.floating[Any]], dtype: str) -> bytes:
     Raises InvalidVector where that type cannot hold its numbers.
     """
     stored = as_stored(vector, dtype)
-    fault = faults(stored.astype(np.float64)[np.newaxis])
+    fault = faults(as_computed(stored)[np.newaxis])
     if fault:
         raise InvalidVector(f"the vector {fault[0]} as {dtype}")
     return stored.tobytes()

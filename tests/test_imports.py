@@ -34,6 +34,7 @@ recommender.evaluate recommender.engine
 """Lowest first, ``=`` between the levels; a package stands for all its modules."""
 
 ONLY_IN = {
+    "hiredis": ["recommender.store"],
     "redis": ["recommender.store", "recommender.where"],
     "redisvl": ["recommender.store", "recommender.where"],
     "flask": ["api"],

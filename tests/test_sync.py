@@ -267,7 +267,7 @@ def test_progress_tells_every_stage(load: Load) -> None:
     progress = Quiet()
     load(FILMS, [TOYS, SHARK], progress=progress)
     assert list(dict.fromkeys(name for name, _, _ in progress.stages)) == [
-        "embed", "write", "read", "index",
+        "embed", "read", "write", "index",
     ]  # fmt: skip
     assert progress.stages[-1] == ("index", 1.0, 1.0)
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from recommender.catalogue import vector_field
 from recommender.seen import SeenIds
 from recommender.store.connection import Client, translated
+from recommender.store.packed import EXEC, MULTI, Command, Sent
 
 DIGEST, EMBEDDED, WRITTEN_AT = "_digest", "_embedded", "_at"
 """Digest of the record, digest of what was embedded, and the time of writing in epoch seconds."""
 
 DELETED_AT_ONCE = 1000
+
+Row = tuple[str, Mapping[str, str | bytes], Sequence[str]]
+"""An item to write: its id, fields to set, fields to remove."""
 
 
 def prefix_of(catalogue: str, generation: int) -> str:
@@ -30,34 +35,38 @@ def digests(
         return [(digest, embedded) for digest, embedded in pipe.execute()]
 
 
-def write(
+def begin_write(
     client: Client,
     prefix: str,
-    rows: Iterable[tuple[str, Mapping[str, bytes], Sequence[str]]],
+    rows: Iterable[Row],
     *,
     at_once: bool = False,
     each_at_once: bool = False,
-) -> None:
-    """Writes many items in one round trip; a row is (id, fields to set, fields to remove).
+) -> Sent:
+    """Begins to write many items in one round trip.
 
     ``at_once`` makes it one transaction, which Redis puts on disk once and not many times;
     ``each_at_once`` makes one of each item that loses a field (the others are whole anyway), so
     that no reader sees half of it.
     """
-    pipe = client.pipeline(transaction=at_once)
+    commands: list[Command] = []
     for id, fields, gone in rows:
-        if gone and each_at_once:
-            write(client, prefix, [(id, fields, gone)], at_once=True)
-            continue
         key = prefix + id
-        flat: list[str | bytes] = []
-        for name, value in fields.items():
-            flat += (name, value)
-        pipe.execute_command("HSET", key, *flat)
+        commands.append(("HSET", key, *chain.from_iterable(fields.items())))
         if gone:
-            pipe.execute_command("HDEL", key, *gone)
-    with translated():
-        pipe.execute()
+            commands.append(("HDEL", key, *gone))
+            if each_at_once:
+                commands[-2:] = (MULTI, *commands[-2:], EXEC)
+    return Sent(client, [MULTI, *commands, EXEC] if at_once else commands)
+
+
+def write(
+    client: Client,
+    prefix: str,
+    rows: Iterable[Row],
+) -> None:
+    """The same, done when it returns."""
+    begin_write(client, prefix, rows).finish()
 
 
 def read(client: Client, prefix: str, id: str, names: Sequence[str]) -> list[bytes | None] | None:
