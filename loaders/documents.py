@@ -52,8 +52,9 @@ def entry(
     """The document ``name`` as a record, or why it is none; None for a draft."""
     try:
         cells = read(name, _checked(content()), options.encoding)
-    except Unfit as error:
-        return Reject(f"{place}, line {error.line}" if error.line else place, str(error), name)
+    except RecordError as error:
+        line = error.line if isinstance(error, Unfit) else None
+        return Reject(f"{place}, line {line}" if line else place, str(error), name)
     except BREAKS as error:
         reason = getattr(error, "strerror", None) or error
         return Reject(place, f"it cannot be read: {reason}", name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from loaders.base import plain
+from loaders.base import MAX_DEPTH, plain
 from loaders.documents import Cells, Unfit, seconds_of
 from recommender.fields import as_text, is_missing
 
@@ -21,14 +21,18 @@ MAX_FRONT = 100_000
 """Longest front matter, in characters."""
 MAX_ALIASES = 10
 """Most YAML aliases (``*name``): a few dozen can make billions of values."""
+NESTING = "[{-?:"
+"""The signs of YAML's levels: where there are few of them, so are the levels."""
 
 OPENING = re.compile(r"(---|\+\+\+)[ \t]*\n")
 CLOSING = {
     "---": re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)"),
     "+++": re.compile(r"\n\+\+\+[ \t]*(?:\n|\Z)"),
 }
+DOTTED = re.compile(rf"(?<![\w\"'-])(?:[\w\"'-]+\s*\.\s*){{{MAX_DEPTH}}}")
 LINE = re.compile(r"\s*\(at line (\d+)[^)]*\)")
 
+MEANT = ("body", "date", "draft", "id", "published", "title")
 LABELS = ("tags", "categories", "category", "tag", "keywords")
 DATES = (
     *("created", "date", "expirydate", "last_modified_at", "lastmod", "modified"),
@@ -55,19 +59,23 @@ def split(text: str) -> tuple[Cells, str]:
         return {}, text
     if not isinstance(front, dict):
         raise Unfit("its front matter is no names with values", line=2)
-    return {name: _cell(name, value) for name, value in front.items()}, text[closing.end() :]
+    cells = {_name(name, front): _cell(name, value) for name, value in front.items()}
+    return cells, text[closing.end() :]
 
 
-def is_draft(front: Cells) -> bool:
-    """Whether the front matter says that the document is not to be seen."""
-    said = {name.lower(): str(front[name]).lower() for name in front}
-    return said.get("draft") == "true" or said.get("published") == "false"
+def take_draft(front: Cells) -> bool:
+    """Take ``draft`` and ``published``, unless it is a date, out: whether this is a draft."""
+    is_draft = str(front.pop("draft", None)).lower() == "true"
+    published = str(front.get("published")).lower()
+    if published in ("true", "false"):
+        del front["published"]
+    return is_draft or published == "false"
 
 
 def _parsed(mark: str, source: str) -> Any:
     """What the front matter says, as what JSON knows."""
     try:
-        value = _yaml(source) if mark == "---" else tomllib.loads(source)
+        value = _yaml(source) if mark == "---" else _toml(source)
         return plain({} if value is None else value)
     except yaml.MarkedYAMLError as error:
         found = error.problem_mark or error.context_mark
@@ -100,10 +108,8 @@ for kind in ("timestamp", "int", "float"):
 
 
 def _yaml(source: str) -> Any:
-    if "*" in source:
-        events = yaml.parse(source, Loader=_Loader)
-        if sum(isinstance(event, yaml.AliasEvent) for event in events) > MAX_ALIASES:
-            raise Unfit(f"its front matter has more than {MAX_ALIASES} aliases (*name)")
+    if "*" in source or sum(map(source.count, NESTING)) > MAX_DEPTH:
+        _check(source)
     loader = _Loader(source)
     try:
         node = loader.get_single_node()
@@ -116,11 +122,38 @@ def _yaml(source: str) -> Any:
         loader.dispose()
 
 
+def _toml(source: str) -> Any:
+    if DOTTED.search(source):  # the time that a.a.a takes grows with its square
+        raise Unfit(f"its front matter nests more than {MAX_DEPTH} levels deep")
+    return tomllib.loads(source)
+
+
+def _check(source: str) -> None:
+    """Refuse what would blow up: the C library's recursion has no other limit than the stack."""
+    depth = aliases = 0
+    for event in yaml.parse(source, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        aliases += isinstance(event, yaml.AliasEvent)
+        if depth > MAX_DEPTH:
+            raise Unfit(f"its front matter nests more than {MAX_DEPTH} levels deep")
+        if aliases > MAX_ALIASES:
+            raise Unfit(f"its front matter has more than {MAX_ALIASES} aliases (*name)")
+
+
 def _keep_title(node: yaml.MappingNode) -> None:
     """Keep the title as it is written: ``title: no`` is not false, ``title: 1_000`` no number."""
     for name, value in node.value:
-        if name.value == "title" and value.tag.endswith((":bool", ":int", ":float", ":timestamp")):
+        if str(name.value).lower() == "title" and value.tag.endswith(
+            (":bool", ":int", ":float", ":timestamp")
+        ):
             value.tag = "tag:yaml.org,2002:str"
+
+
+def _name(name: str, front: Cells) -> str:
+    """The key as it is written, but for those that have a meaning here."""
+    kind = name.lower()
+    return kind if kind in MEANT and kind not in front else name
 
 
 def _cell(name: str, value: Any) -> Any:

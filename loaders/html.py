@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,6 +26,18 @@ BREAK = "\f"
 
 CHARSET = re.compile(rb"<meta[^>]*?charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 CODECS = ("utf-8", "iso8859", "cp", "koi8", "mac", "gb", "big5", "euc", "shift", "iso2022")
+TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)([^>]*)>?")
+SMALL, MAX_WEIGHT = 10_000, 200_000_000
+"""Characters that need no look, and the most steps, which take about a second."""
+MARKS = frozenset(re.findall(r"\w+", "a b big code em font i nobr s small strike strong tt u"))
+CLOSED_BY_OTHERS = frozenset(
+    re.findall(
+        r"\w+",
+        "area base br col dd dt embed hr img input li link meta optgroup option p source tbody td"
+        " tfoot th thead tr track wbr",
+    )
+)
+QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|/")
 UNSEEN = (
     "script, style, noscript, template, svg, iframe, object"
     ", a.headerlink, sup.footnote-ref, a.footnote-backref"
@@ -48,7 +61,7 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
 def read(name: str, content: bytes, encoding: str | None) -> Cells | None:
     """The cells of the document ``name``, None for a draft. Raises Unfit."""
     front, html = front_matter.split(decode(content, encoding or _declared(content)))
-    if front_matter.is_draft(front):
+    if front_matter.take_draft(front):
         return None
     return cells_of(name, front, page_of(html, front.get("title") or ""))
 
@@ -103,9 +116,35 @@ def _declared(content: bytes) -> str | None:
 
 
 def parsed(html: str) -> LexborHTMLParser:
-    """The page, with a BREAK before every tag of a block."""
+    """The page, with a BREAK before every tag of a block; without tags where they are a bomb."""
+    if len(html) > SMALL and _weight(html) > MAX_WEIGHT:
+        html = TAG.sub(BREAK, html)
     marked = BLOCK.sub(f"{BREAK}<", html)
     return LexborHTMLParser(marked.encode(errors="replace"))
+
+
+def _weight(html: str) -> int:
+    """The steps that a parser needs beside reading on: it is bound to take them, by the standard.
+
+    It goes up through all that is open at every tag, compares every attribute with those before,
+    and opens unclosed <b>, <a> and the like again in every block: 80 kB can fill gigabytes.
+    """
+    opened = Counter[str]()
+    depth = marks = weight = 0
+    for end, tag, attributes in TAG.findall(html):
+        name = tag.lower()
+        if not end:
+            weight += depth + 100 * marks
+        if len(attributes) > SMALL:
+            bare = QUOTED.sub(" ", attributes)
+            weight += len(bare.split()) ** 2
+        if name in CLOSED_BY_OTHERS or (end and not opened[name]):
+            continue
+        step = -1 if end else 1
+        opened[name] += step
+        depth += step
+        marks += step if name in MARKS else 0
+    return weight
 
 
 def drop(root: LexborNode | None, selector: str) -> None:
