@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from loaders import html, markdown, text
 from loaders.base import Options
 from loaders.documents import MAX_FILE, Reader, entry
-from loaders.walk import File, files
+from loaders.walk import File, files, name_of
 from recommender.errors import SourceError
 from recommender.items import Record, Reject
 
@@ -39,8 +38,7 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
             count += 1
             yield found
     if not count:
-        name = os.path.basename(os.path.abspath(source))
-        raise SourceError(f"every document in {name} is a draft")
+        raise SourceError(f"every document in {name_of(source)} is a draft")
 
 
 def _entry(file: File, options: Options) -> Record | Reject | None:
