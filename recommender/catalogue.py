@@ -19,6 +19,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 RESERVED_NAMES = frozenset({"catalogues"})
 ENGINE_WORDS = frozenset({"as", "indexempty", "indexmissing", "noindex", "sortable", "unf"})
 """Words that the engine reads as its own where a field's name should stand, in any case."""
+PARENT = "parent"
+"""The field that holds the id of the document that a passage is of."""
 
 FieldType = Literal["text", "tag", "number", "geo", "stored"]
 
@@ -74,12 +76,26 @@ class VectorSpec(_Model):
 
 
 class Catalogue(_Model):
-    """A whole catalogue file. Field and vector names keep the order of the file."""
+    """A whole catalogue file. Field and vector names keep the order of the file.
+
+    With ``passages`` a long document becomes several items, and a tag ``parent`` names it in each.
+    """
 
     name: str
     id: str = "id"
+    passages: bool = False
     fields: dict[str, FieldSpec] = Field(default_factory=dict)
     vectors: dict[str, VectorSpec] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _passages_name_their_document(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or data.get("passages") is not True:
+            return data
+        fields = data.get("fields") or {}
+        if not isinstance(fields, Mapping):
+            return data
+        return {**data, "fields": {PARENT: {"type": "tag"}, **fields}}
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> Catalogue:
@@ -94,6 +110,8 @@ class Catalogue(_Model):
                     f" and no word of the engine ({', '.join(sorted(ENGINE_WORDS))});"
                     " give the source's own name as column: ..."
                 )
+        if self.passages and self.fields[PARENT].type != "tag":
+            raise ValueError(f"with passages the field {PARENT!r} is a tag, their document's id")
         for name in self.vectors:
             if vector_field(name) in self.fields:
                 raise ValueError(f"the field {vector_field(name)} clashes with the vector {name!r}")
@@ -152,6 +170,8 @@ class Catalogue(_Model):
     def to_yaml(self) -> str:
         """The file's text: fields on one line each, vectors with every setting."""
         data: dict[str, Any] = {"name": self.name, "id": self.id}
+        if self.passages:
+            data["passages"] = True
         if self.fields:
             data["fields"] = {
                 name: _Line({"type": field.type} | field.model_dump(exclude_defaults=True))

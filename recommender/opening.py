@@ -17,6 +17,7 @@ from recommender.errors import InvalidCatalogue
 from recommender.items import Record, Reject
 from recommender.report import Progress
 from recommender.settings import Settings
+from recommender.spread import spread
 from recommender.store import catalogues, hashes
 from recommender.store.catalogues import Entry, Stamp
 from recommender.store.connection import Client
@@ -57,7 +58,7 @@ def begin(
     skip_repeated: bool,
 ) -> tuple[Opening, Comparer, Iterator[list[Record | Reject]]]:
     """Opens ``catalogue`` for ``records``: it, what compares them, and their batches."""
-    stream = iter(records)
+    stream = spread(records, catalogue) if catalogue.passages else iter(records)
     first = list(islice(stream, SIZE))
     opening = open_for_writing(client, catalogue, first, settings)
     if note := _missing_columns(opening, first):

@@ -21,7 +21,7 @@ recommender.arguments recommender.report recommender.seen recommender.tokens
 = recommender.where recommender.convert
 = recommender.inference recommender.shape
 = recommender.embedders recommender.store
-= recommender.view recommender.batch recommender.cost
+= recommender.view recommender.batch recommender.spread recommender.cost
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target

@@ -16,6 +16,7 @@ from recommender.embedders.base import make_embedder
 from recommender.errors import RecommenderError, RecordError
 from recommender.items import Record, Reject
 from recommender.settings import Settings
+from recommender.spread import spread
 
 
 @click.command()
@@ -42,6 +43,7 @@ def infer(source: str, reading: Reading, preview: int | None, as_json: bool) -> 
         catalogue, records = reading.inferred(records, name)
     reading.check_id(catalogue)
     records = reading.prefixed(records, catalogue.id)
+    records = spread(records, catalogue) if catalogue.passages else records
     texts = list(islice(_texts(catalogue, records), preview)) if preview else []
     if as_json:
         known = catalogue.model_dump(exclude_none=True)
