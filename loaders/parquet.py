@@ -28,7 +28,9 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
     """
     name = whole_file(source)
     try:
-        file = ParquetFile(source, buffer_size=BUFFER, pre_buffer=False)
+        file = ParquetFile(
+            source, buffer_size=BUFFER, pre_buffer=False, page_checksum_verification=True
+        )
     except BREAKS as error:
         raise SourceError(
             f"{name} is not a Parquet file, or it is damaged: {error}",
