@@ -22,6 +22,9 @@ from recommender.items import Record, Reject
 
 DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 MARKUP = ("text/html", "application/xhtml+xml")
+STUMBLES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What feedparser raises, unannounced, over XML that was made to be broken."""
+
 FEEDS = "link[rel~=alternate][type*=rss], link[rel~=alternate][type*=atom]"
 FEEDS += ", link[rel~=alternate][type*=feed]"
 
@@ -63,17 +66,7 @@ def _entries(markup: Markup, options: Options) -> Iterator[Record | Reject]:
 
 
 def _parsed(markup: Markup, text: str, root: str) -> Iterator[Record | Reject]:
-    if not text.startswith("<?xml"):
-        text = DECLARATION + text.lstrip()
-    feed = feedparser.parse(
-        io.BytesIO(text.encode(errors="replace")),  # of a str it would open the file or URL
-        response_headers={
-            "content-type": "application/xml; charset=utf-8",
-            "content-location": markup.url,
-        },
-        resolve_relative_uris=False,
-        sanitize_html=False,  # only text is kept
-    )
+    feed = _tree(markup, text)
     if not feed.entries and not feed.version:
         raise SourceError(
             f"{markup.name} is not a feed: "
@@ -93,6 +86,26 @@ def _parsed(markup: Markup, text: str, root: str) -> Iterator[Record | Reject]:
             f"{markup.name}, line {broken.getLineNumber()}",
             f"the XML breaks here ({broken.getMessage()}): the rest was read as far as it goes",
         )
+
+
+def _tree(markup: Markup, text: str) -> Any:
+    """What feedparser makes of ``text``; where it is no XML, that is what it can still find."""
+    if not text.startswith("<?xml"):
+        text = DECLARATION + text.lstrip()
+    try:
+        return feedparser.parse(
+            io.BytesIO(text.encode(errors="replace")),  # of a str it would open the file or URL
+            response_headers={
+                "content-type": "application/xml; charset=utf-8",
+                "content-location": markup.url,
+            },
+            resolve_relative_uris=False,
+            sanitize_html=False,  # only text is kept
+        )
+    except STUMBLES as error:
+        raise SourceError(
+            f"{markup.name} is broken beyond reading: {error}", remedy="Fetch it again"
+        ) from error
 
 
 def _cells(entry: Mapping[str, Any], feed: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +153,10 @@ def _date(entry: Mapping[str, Any]) -> int | None:
     # Not entry.get("updated_parsed"): where there is none, it warns and gives the other.
     moments = [entry[name] for name in ("published_parsed", "updated_parsed") if name in entry]
     moment = next(filter(None, moments), None)
-    return calendar.timegm(moment) if moment else None
+    try:
+        return calendar.timegm(moment) if moment else None
+    except (ValueError, OverflowError):  # not of the years 1 to 9999
+        return None
 
 
 def _image(entry: Mapping[str, Any]) -> str | None:

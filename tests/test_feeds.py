@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -276,6 +277,7 @@ def test_entries_without_id_and_link(write: Write) -> None:
         ("<pubDate>Wed, 01 May 2024 06:00:00 EDT</pubDate>", MAY_1),
         ("<pubDate>2024-05-01T10:00:00Z</pubDate>", MAY_1),
         ("<pubDate>yesterday</pubDate>", None),
+        ("<pubDate>0000-00-00</pubDate>", None),
         ("<pubDate/>", None),
         ("", None),
     ],
@@ -315,6 +317,28 @@ def test_tags_that_do_not_match(write: Write) -> None:
     ids, rejects = split(load(write("feed.xml", text)))
     assert ids[0] == "a"
     assert [reject.place for reject in rejects] == ["feed.xml, line 4"]
+
+
+def test_what_feedparser_stumbles_over(write: Write) -> None:
+    text = rss("<guid>a</guid><title>&#99999999999;</title>")
+    assert "feed.xml is broken beyond reading" in refused(write("feed.xml", text))
+
+
+@given(st.data())
+def test_any_damage_is_an_error_of_ours(data: st.DataObject) -> None:
+    text = data.draw(st.sampled_from(list(FEEDS.values())))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(text)))
+        damage = st.text(max_size=3) | st.sampled_from(["<item>", "</item>", "<entry>", "<!--"])
+        text = text[:at] + data.draw(damage) + text[at + data.draw(st.integers(0, 30)) :]
+    with tempfile.NamedTemporaryFile(suffix=".xml") as file:
+        file.write(text.encode(errors="replace"))
+        file.flush()
+        try:
+            entries = list(load(file.name))
+        except SourceError:
+            entries = []
+    assert all(isinstance(entry, (Record, Reject)) for entry in entries)
 
 
 def test_a_cell_that_is_too_long(write: Write) -> None:
