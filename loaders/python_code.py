@@ -10,20 +10,24 @@ import re
 import tokenize
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from textwrap import dedent
 from typing import Any, BinaryIO, cast
 
-from loaders.base import Options, as_record, opened
-from recommender.errors import SourceError
+from loaders.base import BREAKS, Options, as_record, opened
+from loaders.walk import files, name_of
+from recommender.errors import RecordError, SourceError
 from recommender.items import Record, Reject
 
+SUFFIXES = ("py",)
 MAX_FILE = 1_000_000
 """Largest file, in bytes: its syntax tree takes up to 400 times as much memory."""
 
 DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 BLOCK = (ast.stmt, ast.ExceptHandler, ast.match_case)
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # MemoryError: nested too deep
+UNREADABLE = (*BREAKS, RecordError, SyntaxError, ValueError, RecursionError, MemoryError)
+"""What a file may raise; the parser has a MemoryError for what nests too deeply."""
+
 WORD = re.compile(r"[^\W\d_]?[^\W\d_A-Z]+|[A-Z]+s?(?![a-z])|\d+")
 """A word of a name, as in ``retry_with_backoff``, ``retryWithBackoff`` or ``getURLs``."""
 
@@ -40,77 +44,71 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
     docstring and body are in ``code``, which a catalogue keeps and shows but does not embed: among
     the many tokens of a body the few words that say what it does are lost.
     """
-    if os.path.isdir(source):
-        yield from _folder(source, options)
-        return
-    with opened(source, options) as file:
-        # Unpacked but not decoded: Python says itself in what it is.
-        content = cast(BinaryIO, file.text.buffer)
-        yield from file.watched(_entries(content, file.name, file.name, options.encoding))
+    found = False
+    for entry in (_folder if os.path.isdir(source) else _single)(source, options):
+        found = True
+        yield entry
+    if not found:
+        raise SourceError(
+            f"{name_of(source)} defines no function or class, and has no docstring",
+            remedy="Name a Python file that does, or a folder of such files",
+        )
 
 
 def _folder(source: str, options: Options) -> Iterator[Record | Reject]:
-    name = os.path.basename(os.path.abspath(source))
-    found = False
-    for path in _files(source):
-        for entry in _file(os.path.join(source, path), path, f"{name}/{path}", options):
-            found = True
-            yield entry
-    if not found:
-        raise SourceError(f"{name} defines nothing in Python", remedy="Name a folder of .py files")
-    if options.progress:
-        options.progress(1.0)
+    for file in files(source, options, SUFFIXES, "Python file"):
+        if isinstance(file, Reject):
+            yield file
+        else:
+            yield from _entries(file.path, file.place, file.content, options)
 
 
-def _files(source: str) -> Iterator[str]:
-    for folder, folders, names in os.walk(source):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for name in sorted(names):
-            if name.endswith(".py"):
-                yield os.path.relpath(os.path.join(folder, name), source)
-
-
-def _file(file: str, path: str, place: str, options: Options) -> Iterator[Record | Reject]:
-    try:
-        with open(file, "rb") as content:
-            yield from _entries(content, path, place, options.encoding)
-    except OSError as error:
-        yield Reject(place, f"it cannot be read: {error.strerror}")
+def _single(source: str, options: Options) -> Iterator[Record | Reject]:
+    with opened(source, options) as file:
+        content = cast(BinaryIO, file.text.buffer)  # not decoded: Python says itself in what it is
+        yield from _entries(file.name, file.name, lambda size: content.read(size + 1), options)
+        file.report()
 
 
 def _entries(
-    file: BinaryIO, path: str, place: str, encoding: str | None
+    path: str, place: str, content: Callable[[int], bytes], options: Options
 ) -> Iterator[Record | Reject]:
-    content = file.read(MAX_FILE + 1)
-    if len(content) > MAX_FILE:
-        yield Reject(place, f"it has more than {MAX_FILE:,} bytes")
-        return
+    """The definitions in one file."""
     try:
-        module = _Module(path, _decode(content, encoding))
+        module = _Module(path, _decode(content(MAX_FILE), options.encoding))
     except UNREADABLE as error:
         line = getattr(error, "lineno", None)
         yield Reject(f"{place}, line {line}" if line else place, _reason(error))
-        return
-    yield from module.entries(place)
+    else:
+        yield from module.entries(place)
 
 
 def _decode(content: bytes, encoding: str | None) -> str:
     """The text, by ``encoding``, else as the file itself says; its line ends become one."""
+    if len(content) > MAX_FILE:
+        raise RecordError(f"it has more than {MAX_FILE:,} bytes")
     if encoding is None:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
     try:
-        return io.StringIO(content.decode(encoding), newline=None).read()
+        text = content.decode(encoding)
+    except LookupError as error:  # a codec, but not one for text
+        raise SyntaxError(str(error)) from error
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        where = (None, line, None, None)
+        where = (None, content.count(b"\n", 0, error.start) + 1, None, None)
         raise SyntaxError(f"a byte is not {encoding}", where) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, (RecursionError, MemoryError)):
         return "it nests too deeply"
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"it is not Python: {message}"
+    if isinstance(error, RecordError):
+        return str(error)
+    if isinstance(error, SyntaxError):
+        return f"it is not Python: {error.msg}"
+    if isinstance(error, ValueError):
+        return f"it is not Python: {error}"
+    return f"it cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
 def words(name: str) -> str:
@@ -183,23 +181,26 @@ class _Module:
         parts = [
             self._signature(statement)
             if isinstance(statement, DEFINITION)
-            else self._text(statement, statement, node)
-            for statement in _statements(node)
+            else self._text(statement, statement, above)
+            for statement, above in _statements(node)
         ]
         return "\n".join(parts)
 
     def _body(self, node: Any) -> str:
         statements = _statements(node)
-        return self._text(statements[0], statements[-1], node) if statements else ""
+        if not statements:
+            return ""
+        (first, above), (last, _) = statements[0], statements[-1]
+        return self._text(first, last, above)
 
-    def _text(self, first: ast.stmt, last: ast.stmt, parent: ast.stmt) -> str:
-        """The lines of ``parent`` from ``first``, with the comment above it, to ``last``."""
-        above = [decorator.lineno for decorator in getattr(first, "decorator_list", [])]
-        start, end = min([first.lineno, *above]) - 1, last.end_lineno
+    def _text(self, first: ast.stmt, last: ast.stmt, above: int) -> str:
+        """The lines from ``first`` to ``last``, with the comment that begins below ``above``."""
+        decorators = [node.lineno for node in getattr(first, "decorator_list", [])]
+        start, end = min([first.lineno, *decorators]) - 1, last.end_lineno
         head = self._lines[start].encode()
-        if head[: first.col_offset].strip() and not above:  # def f(): return 1
+        if not decorators and head[: first.col_offset].strip():  # def f(): return 1
             return "\n".join([head[first.col_offset :].decode(), *self._lines[start + 1 : end]])
-        while start > parent.lineno and self._lines[start - 1].lstrip().startswith("#"):
+        while start > above and self._lines[start - 1].lstrip().startswith("#"):
             start -= 1
         return dedent("\n".join(self._lines[start:end]))
 
@@ -218,9 +219,10 @@ def _definitions(tree: ast.Module) -> Iterator[tuple[tuple[str, ...], Any]]:
         stack += [(scope, child) for child in reversed(inner)]
 
 
-def _statements(node: Any) -> list[ast.stmt]:
-    """The body without its docstring."""
-    statements: list[ast.stmt] = node.body
+def _statements(node: Any) -> list[tuple[ast.stmt, int]]:
+    """The body without its docstring, each statement with the last line of what is before it."""
+    above = [node.lineno, *(statement.end_lineno for statement in node.body)]
+    statements = list(zip(node.body, above[:-1], strict=True))
     return statements if ast.get_docstring(node, clean=False) is None else statements[1:]
 
 

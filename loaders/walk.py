@@ -14,8 +14,10 @@ from loaders.base import REPORT_EVERY, Options, check_encoding
 from recommender.errors import InvalidParameter, RecordError, SourceError
 from recommender.items import Reject
 
-PASSED_OVER = ("node_modules", "_drafts", "_includes", "_layouts", "_site")
-"""Folders that hold no documents of one's own, beside the hidden ones."""
+PASSED_OVER = (
+    "__pycache__", "node_modules", "venv", "_drafts", "_includes", "_layouts", "_site",
+)  # fmt: skip
+"""Folders that hold nothing of one's own, beside the hidden ones."""
 
 TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^]/]*\]|.", re.DOTALL)
 MEANING = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
