@@ -237,7 +237,7 @@ def test_missing_folder_and_forbidden(write: Write, tmp_path: Path, form: str) -
     assert "there is no file" in message
     assert f"Did you mean {path!r}?" in message
     (tmp_path / f"folder.{form}").mkdir()
-    assert "is a folder" in refused(str(tmp_path / f"folder.{form}"))
+    assert "is a folder" in refused(str(tmp_path / f"folder.{form}"), Options(format=form))
     assert "cannot be opened" in refused(f"a\0b.{form}")
 
 
@@ -316,10 +316,10 @@ def test_format_beats_the_suffix(write: Write) -> None:
     assert ids(load(write("f.csv", '{"id": 1}'), Options(format="ndjson"))) == (["1"], {})
 
 
-@pytest.mark.parametrize("source", ["-", "f.xyz", "folder", "f.gz", "none"])
+@pytest.mark.parametrize("source", ["-", "f.xyz", "f.gz", "none"])
 def test_unknown_formats_name_the_known_ones(write: Write, tmp_path: Path, source: str) -> None:
     path = source if source in ("-", "none") else write(source, "id\n1\n")
-    with pytest.raises(SourceError, match="--format: csv, json, ndjson, tsv"):
+    with pytest.raises(SourceError, match="--format: csv, feed, folder, "):
         load(path)
 
 
@@ -462,8 +462,11 @@ def test_any_table_is_read_back(tmp_path_factory: Any, table: list[list[str]]) -
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        ('{"items": [{"id": 1}]}', "an object"),
         ('{"id": 1}\n{"id": 2}\n', "an object"),
+        ('{"id": 1, "of": {"x": [1]}}\n{"id": 2}\n', "an object"),
+        ('{"count": 0, "items": []}', "an object"),
+        ('{"n": 1, "a": [{"id": 1}], "b": [{"id": 2}]}', "an object with more than the array 'b'"),
+        ('{"page": {"n": 1}, "items": [{"id": 1}]}', "an object with more than the array 'items'"),
         ('"text"', "text"),
         ("12", "a number"),
         ("true", "true or false"),
@@ -476,8 +479,105 @@ def test_json_that_is_no_array(write: Write, content: str, found: str) -> None:
     assert "--format ndjson" in message
 
 
-def test_an_empty_array(write: Write) -> None:
-    assert "f.json is empty" in refused(write("f.json", " [ ] "))
+@pytest.mark.parametrize("content", [" [ ] ", " { } "])
+def test_an_empty_array_or_object(write: Write, content: str) -> None:
+    assert "f.json is empty" in refused(write("f.json", content))
+
+
+def test_an_object_of_ids_and_records(write: Write) -> None:
+    path = write("f.json", '{"a": {"title": "Alien"}, "b": {"id": "b", "n": [1]}, "": {}}')
+    assert [(entry.place, plain(entry)) for entry in load(path)] == [
+        ("f.json, record 1", {"id": "a", "title": "Alien"}),
+        ("f.json, record 2", {"id": "b", "n": [1]}),
+        ("f.json, record 3", {"id": ""}),
+    ]
+
+
+def test_an_object_of_ids_and_vectors(write: Write) -> None:
+    path = write("f.json", ' { "a" : [0.5, 1] , "b\\u00e9": [ -2e3 ] }\n')
+    assert [plain(entry) for entry in load(path)] == [
+        {"id": "a", "vector": [0.5, 1]},
+        {"id": "bé", "vector": [-2000.0]},
+    ]
+
+
+def test_a_key_goes_before_an_id_inside(write: Write) -> None:
+    # Keys are unique, and what other files of the same catalogue name.
+    path = write("f.json", '{"a": {"id": 7}, "8": {"id": 8}, "c": {"id": null}}')
+    assert [plain(entry) for entry in load(path)] == [
+        {"id": "a", "inner_id": 7},
+        {"id": "8"},
+        {"id": "c"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("null", "None where a record or a vector is wanted"),
+        ('"text"', "'text' where a record or a vector is wanted"),
+        ("[]", "[] where a record or a vector is wanted"),
+        ('[1, "2"]', "[1, '2'] where a record or a vector is wanted"),
+        ("[1, true]", "[1, True] where a record or a vector is wanted"),
+        ("[1, NaN]", "NaN is not JSON: write null"),
+        ('{"t": Infinity}', "Infinity is not JSON: write null"),
+        ('{"t": "' + "x" * 1_000_001 + '"}', "cell 't' has 1,000,001 characters"),
+    ],
+)
+def test_a_member_that_is_no_record_costs_only_itself(
+    write: Write, value: str, reason: str
+) -> None:
+    first, bad, last = load(write("f.json", f'{{"a": [1], "b": {value}, "c": {{}}}}'))
+    assert [plain(first)["id"], plain(last)["id"]] == ["a", "c"]
+    assert isinstance(bad, Reject)
+    assert (bad.place, bad.id) == ("f.json, record 2", "b")
+    assert bad.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"items": [{"id": 1}, {"id": 2}]}',
+        '{"count": 2, "next": null, "of": {"x": {}}, "items" : [ {"id": 1}, {"id": 2}]}',
+        '{"items": [{"id": 1}, {"id": 2}], "count": 2, "tags": ["a"], "page": {"n": NaN}}',
+    ],
+)
+def test_an_object_around_one_array(write: Write, content: str) -> None:
+    path = write("f.json", content)
+    assert ids(load(path)) == (["1", "2"], {})
+    assert [entry.place for entry in load(path)] == ["f.json, record 1", "f.json, record 2"]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    ["", '"c"', '"c" 1', '"c": ', "c: 1", "1: 2", "}", '"c": [1}', '"c": [1]} x', '"c": [1]]'],
+)
+def test_an_object_broken_in_the_middle(write: Write, tail: str) -> None:
+    entries = load(write("f.json", '{"a": [1], "b": {},' + tail))
+    assert [plain(next(entries))["id"] for _ in range(2)] == ["a", "b"]
+    with pytest.raises(SourceError, match=r"f.json is not JSON after record [23]: "):
+        list(entries)
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"])),
+        st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1)
+        | st.dictionaries(st.sampled_from("abc"), st.text("[{,:}] \n")),
+        min_size=1,
+    ),
+    st.sampled_from([None, 1]),
+)
+def test_any_object_of_ids_is_read_back(
+    tmp_path_factory: Any, members: dict[str, Any], indent: int | None
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(members, indent=indent), encoding="utf-8")
+    expected = [
+        {"id": id, "vector": value} if isinstance(value, list) else value | {"id": id}
+        for id, value in members.items()
+    ]
+    assert [plain(entry) for entry in load(str(path))] == expected
 
 
 VALUES = {
