@@ -26,7 +26,7 @@ MAX_LINE = 64 * 1024 * 1024
 BATCH_RECORDS, BATCH_BYTES = 1000, 16 * 1024 * 1024
 """What of an NDJSON body is held at once (or one longer line)."""
 
-READ = 64 * 1024
+READ = 16 * 1024
 BOM = b"\xef\xbb\xbf"
 
 

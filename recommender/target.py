@@ -112,11 +112,6 @@ class Target:
         write(self._client, self.prefix, made)
         return Outcome(id, id, "changed", embedded=not changed.isdisjoint(self._embedders))
 
-    def delete(self, ids: Collection[str], check_lock: Callable[[], None]) -> int:
-        """Removes items and says how many were there."""
-        check_lock()
-        return hashes.delete(self._client, [(self.prefix + id).encode() for id in ids])
-
     def _stored(self, id: str) -> Stored:
         given = {
             name: spec for name, spec in self.catalogue.vectors.items() if spec.column is not None

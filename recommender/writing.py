@@ -16,7 +16,8 @@ from recommender.errors import CatalogueBusy, RecordError
 from recommender.items import Record, Reject
 from recommender.settings import Settings
 from recommender.shape import id_of, parts_of, values_of
-from recommender.store import catalogues
+from recommender.store import catalogues, hashes
+from recommender.store.catalogues import Entry
 from recommender.store.connection import Server, connect
 from recommender.target import Outcome, Target
 
@@ -65,7 +66,8 @@ class Writer:
         comparer: Comparer | None = None
         count = 0
         for batch in batches:
-            with self._writing() as (target, check_lock):
+            with self._writing() as (entry, check_lock):
+                target = self._opened(entry)
                 if comparer is None:
                     began = target
                     comparer = target.comparer()
@@ -90,18 +92,21 @@ class Writer:
         UnknownItem, RecordError for what the item cannot hold, StoreError and EmbedderError.
         """
         check_text("id", id)
-        with self._writing() as (target, check_lock):
+        with self._writing() as (entry, check_lock):
+            target = self._opened(entry)
             parts = parts_of(fields, vectors, target.catalogue)
             return target.patch(id, parts, check_lock)
 
     def delete(self, ids: Sequence[str]) -> int:
         """Removes the items of these ids and says how many were there; no ids remove nothing."""
         unique = dict.fromkeys(check_text("id", id) for id in check_names("ids", ids))
-        with self._writing() as (target, check_lock):
-            return target.delete(unique, check_lock)
+        with self._writing() as (entry, check_lock):
+            check_lock()
+            prefix = hashes.prefix_of(self.name, entry.generation)
+            return hashes.delete(self._client, [(prefix + id).encode() for id in unique])
 
     @contextmanager
-    def _writing(self) -> Iterator[tuple[Target, Callable[[], None]]]:
+    def _writing(self) -> Iterator[tuple[Entry, Callable[[], None]]]:
         """The catalogue as it is now, for this thread alone, and a check that this is still so."""
         end = time.monotonic() + PATIENCE
         if not self._turn.acquire(timeout=PATIENCE):
@@ -113,12 +118,14 @@ class Writer:
             with catalogues.locked(
                 self._client, self.name, lambda: None, patience=left
             ) as check_lock:
-                entry = catalogues.get(self._client, self.name)
-                if self._target is None or self._target.entry != entry:
-                    self._target = Target(self._client, entry, self._settings)
-                yield self._target, check_lock
+                yield catalogues.get(self._client, self.name), check_lock
         finally:
             self._turn.release()
+
+    def _opened(self, entry: Entry) -> Target:
+        if self._target is None or self._target.entry != entry:
+            self._target = Target(self._client, entry, self._settings)
+        return self._target
 
 
 def _cut(items: Iterable[Given]) -> Iterator[list[Given]]:

@@ -15,11 +15,12 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -95,7 +96,7 @@ class Shell:
             raise AssertionError("an exception came through") from done.exception
         return Done(done.exit_code, done.stdout, done.stderr)
 
-    def start(self, *args: str) -> subprocess.Popen[str]:
+    def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
         """The same without waiting for its end; it gets its own process group."""
         return subprocess.Popen(
             [COMMAND, *args],
@@ -103,7 +104,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=self.folder,
-            env=self.environment(),
+            env=self.environment(**env),
             text=True,
             start_new_session=True,
         )
@@ -177,11 +178,17 @@ class Client:
         return self.send("GET", asked, timeout=timeout)
 
     def send(
-        self, method: str, target: str, body: bytes | None = None, timeout: float = 20.0
+        self,
+        method: str,
+        target: str,
+        body: bytes | Iterable[bytes] | None = None,
+        timeout: float = 20.0,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Answer:
+        """Any request; a body in parts is sent in chunks, each when the one before is gone."""
         connection = HTTPConnection(self.host, self.port, timeout=timeout)
         try:
-            connection.request(method, target, body)
+            connection.request(method, target, body, {**headers})
             response = connection.getresponse()
             return Answer(response.status, dict(response.headers.items()), response.read())
         finally:
