@@ -161,6 +161,8 @@ def plain(value: Any) -> Any:
     Dates become seconds since 1970 (UTC where they name no zone), so that they can be compared;
     bytes, which are pictures and the like, become None.
     """
+    if type(value) in KNOWN:
+        return value
     if isinstance(value, dict):
         return {str(name): plain(part) for name, part in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -173,6 +175,7 @@ def _seconds(moment: datetime) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
 
 
+KNOWN = frozenset((str, int, float, bool, type(None)))
 PLAIN: dict[type | tuple[type, ...], Callable[[Any], Any]] = {
     datetime: _seconds,  # before date, which it is one of
     date: lambda day: _seconds(datetime(day.year, day.month, day.day)),

@@ -37,9 +37,8 @@ class Unfit(RecordError):
 def single(source: str, options: Options, read: Reader) -> Iterator[Record | Reject]:
     """The one record of the file ``source``, with its base name as id; none for a draft."""
     with opened(source, options) as file:
-        content = cast(
-            BinaryIO, file.text.buffer
-        )  # unpacked but not decoded: a page says itself in what it is
+        # Unpacked but not decoded: a page says itself in what it is.
+        content = cast(BinaryIO, file.text.buffer)
         found = entry(file.name, file.name, lambda: content.read(MAX_FILE + 1), read, options)
         if found is not None:
             yield found
@@ -98,17 +97,14 @@ def cells_of(name: str, front: Cells, found: Cells) -> Cells:
     Title and date come from the name where neither knows them. ``id`` and ``body`` are always the
     document's own: the front matter's are kept as ``front_matter_id`` and ``front_matter_body``.
     """
-    title, date = from_name(name)
-    cells = {"title": front.get("title") or found.get("title") or title}
-    if date is not None:
-        cells["date"] = date
-    cells |= {key: cell for key, cell in found.items() if key not in ("title", "body")}
-    for key, cell in front.items():
-        if key in ("id", "body"):
-            cells[f"front_matter_{key}"] = cell
-        elif key != "title" and cell is not None:
-            cells[key] = cell
-    return cells | {"body": found["body"]}
+    known = {key: cell for key, cell in {**found, **front}.items() if cell not in (None, "")}
+    for key in ("id", "body"):
+        if key in front:
+            known[f"front_matter_{key}"] = known.pop(key)
+    if "title" not in known or "date" not in known:
+        title, date = from_name(name)
+        known = {"title": title, **({} if date is None else {"date": date}), **known}
+    return {"title": known.pop("title"), **known, "body": found["body"]}
 
 
 def from_name(name: str) -> tuple[str, int | None]:

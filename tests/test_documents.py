@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from cmarkgfm import markdown_to_html_with_extensions
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from loaders import Options, load
@@ -20,6 +21,7 @@ from loaders.base import MAX_CELL, MAX_DEPTH
 from loaders.documents import MAX_FILE, from_name, seconds_of
 from loaders.front_matter import MAX_ALIASES, MAX_FRONT
 from loaders.html import page_of, text_of
+from loaders.markdown import EXTENSIONS, RAW, RENDER, cleaned, stripped
 from recommender.errors import InvalidParameter, SourceError
 from recommender.items import Record, Reject
 
@@ -487,6 +489,36 @@ def f():
         "raw",
         "A note.",
     ]
+
+
+MARKS = [
+    *("# ", "## ", "\n", "\n\n", "> ", "- ", "1. ", "- [x] ", "    ", "`", "```\n", "*", "**", "_"),
+    *(
+        "[a](b)",
+        '![i](j "k > l")',
+        "&amp;",
+        "&copy;",
+        "&#60;b&#62;",
+        "&",
+        ">",
+        '"',
+        "\\",
+        "~~",
+        "|",
+    ),
+    *("a|b\n-|-\nc|d\n", "---\n", "===\n", "  \n", "word", "\f", "\u2028", "\xa0", "http://x.y"),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(MARKS), st.text(max_size=4)), max_size=25).map("".join))
+def test_the_fast_way_to_text_is_the_slow_one(markdown: str) -> None:
+    assume(not RAW.search(markdown))
+    html = markdown_to_html_with_extensions(markdown, RENDER, [*EXTENSIONS])
+    for title in ("", "word"):
+        (heading, fast), (same, slow) = stripped(html, title), cleaned(html, title)
+        assert heading == same
+        assert fast.split() == slow.split()
 
 
 @pytest.mark.parametrize(
