@@ -28,6 +28,7 @@ STUMBLES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeEr
 FEEDS = "link[rel~=alternate][type*=rss], link[rel~=alternate][type*=atom]"
 FEEDS += ", link[rel~=alternate][type*=feed]"
 
+NOT_BY_URL = "Of URLs only feeds and sitemaps are read: fetch it yourself and load the file"
 FIND_IT = "Look for its feed: often it is at /feed, /rss.xml or /atom.xml"
 
 
@@ -71,7 +72,7 @@ def _parsed(markup: Markup, text: str, root: str) -> Iterator[Record | Reject]:
         raise SourceError(
             f"{markup.name} is not a feed: "
             + (f"its root is <{root}>" if root else "it is no XML"),
-            remedy="A feed is RSS, Atom or JSON Feed; name another format with --format",
+            remedy=NOT_BY_URL if markup.url else "For another format, name it with --format",
         )
     for number, entry in enumerate(feed.entries, 1):
         place = f"{markup.name}, entry {number}"

@@ -413,6 +413,11 @@ def test_something_else(write: Write, text: str, reason: str) -> None:
     assert f"feed.xml {reason}" in refused(write("feed.xml", text))
 
 
+def test_something_else_by_url(site: Site) -> None:
+    message = refused(site.put("/films.csv", "id,title", "text/csv"))
+    assert "is not a feed: it is no XML. Of URLs only feeds and sitemaps are read" in message
+
+
 def test_a_feed_that_is_too_big(tmp_path: Path) -> None:
     path = tmp_path / "feed.xml"
     with path.open("wb") as file:

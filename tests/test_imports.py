@@ -41,6 +41,8 @@ ONLY_IN = {
     "werkzeug": ["api"],
     "click": ["recommender.cli"],
     "rich": ["recommender.cli"],
+    "feedparser": ["loaders"],
+    "httpcore2": ["loaders"],
     "openai": ["recommender.embedders"],
     "wordllama": ["recommender.embedders"],
     "tiktoken": ["recommender.tokens"],
