@@ -9,11 +9,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks import http, load, similar
+from benchmarks import folder, http, load, similar, sync
 from benchmarks.common import Measurement, missing_data
 
 BENCHES: dict[str, Callable[[], Iterator[Measurement]]] = {
     "load": load.run,
+    "sync": sync.run,
+    "folder": folder.run,
     "similar": similar.run,
     "http": http.run,
 }

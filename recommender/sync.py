@@ -163,9 +163,13 @@ class _Load:
         self._progress.stage("read", self.report.read, None)
 
     def _write_all(self, window: int) -> None:
-        """Writes batches, the oldest first, until fewer than ``window`` rows wait."""
-        while self._waiting and sum(map(len, self._waiting)) >= window:
-            self._write(self._waiting.popleft())
+        """Writes batches, the oldest first, as long as those behind it hold ``window`` rows."""
+        while self._waiting:
+            oldest, *others = self._waiting
+            if sum(map(len, others)) < window:
+                break
+            self._waiting.popleft()
+            self._write(oldest)
 
     def _write(self, pending: Pending) -> None:
         made, refused = self._embedding.finish(pending)
