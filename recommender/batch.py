@@ -47,7 +47,8 @@ class Comparer:
     """Compares the batches of one load, one after the other.
 
     Of records with one id the first good one counts; the others are rejected, or skipped where
-    ``skip_repeated``. ``is_new`` spares looking into a catalogue that has no items yet.
+    ``skip_repeated``. ``is_new`` spares looking into a catalogue that has no items yet; with
+    ``passages`` a bad record may have been any passage of its document.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class Comparer:
         *,
         is_new: bool = False,
         skip_repeated: bool = False,
+        passages: bool = False,
     ) -> None:
         self._client = client
         self._prefix = prefix
         self._converter = converter
         self._is_new = is_new
         self._skip_repeated = skip_repeated
+        self._passages = passages
         self._taken = SeenIds()
         self._spoilt = SeenIds()
         self.nameless = 0
@@ -84,19 +87,21 @@ class Comparer:
             except RecordError as error:
                 batch.rejects.append(Reject(record.place, str(error), id))
         self._compare(batch, fresh)
-        self._spoilt.add([reject.id for reject in batch.rejects if reject.id is not None])
+        spoilt = [reject.id for reject in batch.rejects if reject.id is not None]
+        self._spoilt.add(spoilt + self._documents(spoilt))
         self.nameless += sum(reject.id is None for reject in batch.rejects)
         return batch
 
-    @property
-    def count(self) -> int:
-        """How many good items came so far."""
-        return len(self._taken)
-
     def names(self, ids: Sequence[str]) -> list[bool]:
         """For each id whether any record so far had it, a bad one too."""
-        pairs = zip(self._taken.known(ids), self._spoilt.known(ids), strict=True)
-        return [taken or spoilt for taken, spoilt in pairs]
+        found = [self._taken.known(ids), self._spoilt.known(ids)]
+        if self._passages:
+            found.append(self._spoilt.known(self._documents(ids)))
+        return [any(known) for known in zip(*found, strict=True)]
+
+    def _documents(self, ids: Sequence[str]) -> list[str]:
+        """The ids of the documents that these may be passages of."""
+        return [id.rpartition("#")[0] or id for id in ids] if self._passages else []
 
     def _compare(self, batch: Batch, fresh: Sequence[tuple[Record, str, str]]) -> None:
         ids = [id for _, id, _ in fresh]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from recommender.batch import Comparer, Row
+from recommender.catalogue import Catalogue
 from recommender.cost import Cost, Meter
+from recommender.embedding import Embedding
 from recommender.errors import PruneRefused, SourceError
 from recommender.items import Record, Reject
 from recommender.opening import Opening
@@ -26,6 +28,7 @@ def plan(
     on_reject: Callable[[Reject], None],
     *,
     prune: bool,
+    force: bool,
 ) -> Report:
     """The report that a load of ``batches`` would give; ``items`` are those of now.
 
@@ -33,30 +36,40 @@ def plan(
     kept from earlier. Raises SourceError where not one record can be used.
     """
     report = Report(opening.entry.catalogue.name, opening.entry.generation, dry_run=True)
+    given = _given(opening.entry.catalogue)
     meters = {name: Meter(embedder.name, settings) for name, embedder in opening.embedders.items()}
     for records in batches:
         batch = source.compare(records)
+        made, refused = given.finish(given.start(batch.rows))
+        rows = [row for row, _ in made]
         report.read += len(records)
         report.unchanged += len(batch.unchanged)
         report.skipped += len(batch.skipped)
-        report.rejected += len(batch.rejects)
-        for reject in batch.rejects:
+        report.rejected += len(batch.rejects) + len(refused)
+        for reject in [*batch.rejects, *refused]:
             on_reject(reject)
-        report.new += sum(row.is_new for row in batch.rows)
-        report.changed += sum(not row.is_new for row in batch.rows)
-        report.embedded += _metered(opening, batch.rows, meters)
+        report.new += sum(row.is_new for row in rows)
+        report.changed += sum(not row.is_new for row in rows)
+        report.embedded += _metered(opening, rows, meters)
         progress.stage("read", report.read, None)
-    if not source.count:
+    if not report.written and not report.unchanged:
         raise SourceError(f"not one of {report.read:,} records could be loaded")
     report.items = hashes.count(client, opening.prefix)
     report.cost = Cost.sum(meter.cost() for meter in meters.values()).to_dict()
     if prune:
         report.removed = len(lost(client, opening.prefix, source))
         try:
-            check(report.catalogue, source, report.removed, force=False)
+            if not force:
+                check(report.catalogue, source, report.removed, report.items)
         except PruneRefused as error:
             progress.note(f"This would be refused: {error}")
     return report
+
+
+def _given(catalogue: Catalogue) -> Embedding:
+    """What looks at given vectors, and embeds nothing."""
+    vectors = {name: spec for name, spec in catalogue.vectors.items() if spec.column is not None}
+    return Embedding(catalogue.model_copy(update={"vectors": vectors}), {})
 
 
 def _metered(opening: Opening, rows: Sequence[Row], meters: dict[str, Meter]) -> int:

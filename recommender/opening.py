@@ -69,6 +69,7 @@ def begin(
         opening.converter,
         is_new=opening.is_new,
         skip_repeated=skip_repeated,
+        passages=catalogue.passages,
     )
     return opening, source, batches(first, stream)
 

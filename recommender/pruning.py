@@ -22,18 +22,18 @@ def lost(client: Client, prefix: str, source: Comparer) -> set[bytes]:
     return keys
 
 
-def check(name: str, source: Comparer, lost: int, *, force: bool) -> None:
-    """Raises PruneRefused where removing ``lost`` items of ``name`` looks like an accident."""
-    if not lost or force:
-        return
-    items = source.count + lost
+def check(name: str, source: Comparer, lost: int, items: int) -> None:
+    """Raises PruneRefused where it looks like an accident to remove ``lost`` items of ``name``.
+
+    ``items`` is how many it had before this load: new ones do not make up for those that are gone.
+    """
     if lost > MOST * items:
         raise PruneRefused(
             f"the source lacks {lost:,} of the {items:,} items of {name!r}, more than half of them:"
             " none was removed, all else is done",
             remedy="If that is right: --prune --force",
         )
-    if source.nameless:
+    if lost and source.nameless:
         raise PruneRefused(
             f"{source.nameless:,} records could not be read, and one of them may be one of the"
             f" {lost:,} items that seem to be gone: none was removed, all else is done",
@@ -41,8 +41,13 @@ def check(name: str, source: Comparer, lost: int, *, force: bool) -> None:
         )
 
 
-def prune_lost(client: Client, opening: Opening, source: Comparer, *, force: bool) -> int:
-    """Removes what ``source`` lost and says how many items that were. Raises PruneRefused."""
+def prune_lost(client: Client, opening: Opening, source: Comparer, new: int, *, force: bool) -> int:
+    """Removes what ``source`` lost and says how many items that were. Raises PruneRefused.
+
+    ``new`` is how many items this load has added.
+    """
     keys = lost(client, opening.prefix, source)
-    check(opening.entry.catalogue.name, source, len(keys), force=force)
+    if keys and not force:
+        before = hashes.count(client, opening.prefix) - new
+        check(opening.entry.catalogue.name, source, len(keys), before)
     return hashes.delete(client, sorted(keys))

@@ -60,7 +60,9 @@ def sync(
         begun = begin(
             server.client, catalogue, records, settings, progress, skip_repeated=skip_repeated
         )
-        report = plan(server.client, *begun, settings, progress, on_reject, prune=prune)
+        report = plan(
+            server.client, *begun, settings, progress, on_reject, prune=prune, force=force
+        )
         report.seconds = round(time.monotonic() - began, 3)
         return report
     with catalogues.locked(
@@ -110,7 +112,7 @@ class _Load:
         self.report = Report(self._catalogue.name, opening.entry.generation)
 
     def run(
-        self, batches: Iterable[Sequence[Record | Reject]], remove: Callable[[], int] | None
+        self, batches: Iterable[Sequence[Record | Reject]], remove: Callable[[int], int] | None
     ) -> Report:
         """Reads to the end, then makes sure that the index has everything."""
         report = self.report
@@ -135,7 +137,7 @@ class _Load:
         self._check_lock()
         try:
             if remove is not None:
-                report.removed = remove()
+                report.removed = remove(report.new)
         finally:
             self._index()
         return report

@@ -51,6 +51,10 @@ def load(sources: Sequence[str], reading: Reading, **options: Any) -> None:
     cat posts.ndjson | recommender load - --format ndjson --catalogue posts
     """
     wishes = _Wishes(**options)
+    if wishes.prune and reading.limit is not None:
+        raise InvalidParameter(
+            "limit", "--limit does not go with --prune: what it leaves out is not gone"
+        )
     settings = Settings.from_env()
     server = connect(settings)
     if not wishes.watch:
