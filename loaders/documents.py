@@ -22,6 +22,8 @@ Reader = Callable[[str, bytes, "str | None"], "Cells | None"]
 """``(name, content, encoding)`` -> the record's cells but its id, None for a draft."""
 
 DATED = re.compile(r"(\d{4}-\d\d-\d\d)-(?=.)")
+ZONE = re.compile(r"\s*(?:Z|([+-]\d\d):?(\d\d))$")
+"""A zone as people write it, and Python before 3.11 does not read it."""
 FOLDER_PAGES = ("index", "_index")
 """Files that stand for the folder they are in, and so have their title from it."""
 
@@ -139,12 +141,14 @@ def seconds_of(text: str) -> int | None:
 
 
 def _iso(text: str) -> datetime | None:
-    for layout in ("", "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M %z", "%Y-%m-%dT%H:%M:%S%z"):
-        try:
-            return datetime.strptime(text, layout) if layout else datetime.fromisoformat(text)
-        except ValueError:
-            continue
-    return None
+    try:
+        return datetime.fromisoformat(ZONE.sub(_zone, text))
+    except ValueError:
+        return None
+
+
+def _zone(found: re.Match[str]) -> str:
+    return f"{found[1] or '+00'}:{found[2] or '00'}"
 
 
 def _mail(text: str) -> datetime | None:

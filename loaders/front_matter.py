@@ -164,7 +164,7 @@ def _cell(name: str, value: Any) -> Any:
         seconds = seconds_of(value)
         return value if seconds is None else seconds
     if kind == "title" and value is not None:
-        return as_text(value).strip()
+        return " ".join(as_text(value).split())
     return value
 
 

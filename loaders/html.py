@@ -29,14 +29,14 @@ CODECS = ("utf-8", "iso8859", "cp", "koi8", "mac", "gb", "big5", "euc", "shift",
 TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)([^>]*)>?")
 SMALL, MAX_WEIGHT = 10_000, 200_000_000
 """Characters that need no look, and the most steps, which take about a second."""
-MARKS = frozenset(re.findall(r"\w+", "a b big code em font i nobr s small strike strong tt u"))
-CLOSED_BY_OTHERS = frozenset(
-    re.findall(
-        r"\w+",
-        "area base br col dd dt embed hr img input li link meta optgroup option p source tbody td"
-        " tfoot th thead tr track wbr",
-    )
-)
+MARKS = {
+    "a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u",
+}  # fmt: skip
+CLOSED_BY_OTHERS = {
+    "area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta",
+    "optgroup", "option", "p", "source", "tbody", "td", "tfoot", "th", "thead", "tr", "track",
+    "wbr",
+}  # fmt: skip
 QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|/")
 UNSEEN = (
     "script, style, noscript, template, svg, iframe, object"
@@ -150,7 +150,7 @@ def _weight(html: str) -> int:
 def drop(root: LexborNode | None, selector: str) -> None:
     """Take what ``selector`` finds below ``root`` out of the page."""
     if root is not None:
-        found = {node.mem_id: node for node in root.css(selector) if node != root}
+        found = {node.mem_id: node for node in root.css(selector) if node.mem_id != root.mem_id}
         # Some are found twice; the inner ones go first, as the outer take them with them.
         for node in reversed(found.values()):
             node.decompose()
