@@ -305,7 +305,7 @@ def test_a_blog_makes_a_sensible_catalogue(files: Files) -> None:
     posts = files(
         {
             f"{word}-{number}.md": f"---\ntitle: On {word} {number}\ndate: 2024-05-01\n"
-            f"tags: [{word}]\ndraft: false\n---\nThis is what I know about {word}, and about {number} of them."
+            f"tags: [{word}]\ndraft: false\n---\nOf {word} I know {number} things."
             for word in words
             for number in range(10)
         }
