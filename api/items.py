@@ -11,7 +11,7 @@ from flask import Blueprint, Response, jsonify, request
 from api import keys
 from api.bodies import read_batches, read_object
 from api.catalogues import opened
-from api.parameters import check_known, names, required
+from api.parameters import check_encoding, check_known, names, required
 from api.problems import problem
 from recommender import Outcome, RecommenderError
 from recommender.errors import InvalidParameter, RecordError, UnknownItem, suggest
@@ -20,6 +20,7 @@ reading = Blueprint("reading", __name__, url_prefix="/v1")
 reading.before_request(keys.check_read)
 writing = Blueprint("writing", __name__, url_prefix="/v1")
 writing.before_request(keys.check_write)
+writing.before_request(check_encoding)
 
 LISTED = 10_000
 """Results of a POST that are listed: of so many records all, of further ones so many rejected."""
@@ -125,7 +126,7 @@ def _body(id: str) -> dict[str, Any]:
                 f"there is no key {name[:60]!r} here",
                 remedy=suggest(name[:100], ("fields", "vectors"), "keys"),
             )
-    if body.get("id", id) != id:
+    if str(body.get("id", id)) != id:
         raise InvalidParameter(
             "id", f"the address says {id!r}, the body another id", remedy="Leave it out there"
         )

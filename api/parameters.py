@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from flask import request
 
@@ -28,6 +29,20 @@ def check_known(names: Collection[str], repeated: Collection[str] = REPEATED) ->
             )
         if name not in repeated and len(request.args.getlist(name)) > 1:
             raise InvalidParameter(name, f"the parameter {name!r} is given more than once")
+
+
+def check_encoding() -> None:
+    """Raises InvalidParameter for an address that is not UTF-8.
+
+    Flask reads what is none as U+FFFD: no harm to a question, but an id to be written would be
+    another one.
+    """
+    try:
+        unquote_to_bytes(request.query_string).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidParameter(
+            "parameter", "the address is not UTF-8", remedy="Quote its bytes, as %C3%BC for ü"
+        ) from error
 
 
 def required(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from recommender.catalogue import Catalogue
+from recommender.catalogue import PARENT, Catalogue
 from recommender.errors import RecordError, brief, suggest
 from recommender.items import check_id
 
@@ -41,8 +41,10 @@ def values_of(item: Any, catalogue: Catalogue) -> dict[str, Any]:
     _check_names("key", item, KEYS)
     if "id" not in item:
         raise RecordError("the item has no id")
+    id = checked_id(item["id"])
     parts = parts_of(item.get("fields"), item.get("vectors"), catalogue)
-    return {ID: checked_id(item["id"])} | parts
+    own = {PARENT: id} if catalogue.passages else {}  # a document of one passage
+    return {ID: id} | own | parts
 
 
 def parts_of(fields: Any, vectors: Any, catalogue: Catalogue) -> dict[str, Any]:

@@ -129,6 +129,33 @@ def test_serve_does_not_wait_for_silent_clients(shell: Shell) -> None:
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
+@pytest.mark.parametrize(
+    ("host", "keys", "said"),
+    [
+        ("0.0.0.0", ("", ""),
+         "Read-only (RECOMMENDER_WRITE_KEYS is not set); whoever reaches 0.0.0.0 may read without"
+         " a key (RECOMMENDER_READ_KEYS is not set)"),
+        ("127.0.0.1", ("r" * 16, f"{'w' * 16},{'x' * 16}"), "Writes with 2 keys; reads with a key"),
+    ],
+)  # fmt: skip
+def test_serve_says_who_may_do_what(
+    shell: Shell, host: str, keys: tuple[str, str], said: str
+) -> None:
+    env = dict(zip(("RECOMMENDER_READ_KEYS", "RECOMMENDER_WRITE_KEYS"), keys, strict=True))
+    process = shell.start("serve", "--host", host, "--port", "0", **env)
+    assert process.stderr is not None
+    assert process.stderr.readline() == f"{said}\n"
+    assert process.stderr.readline().startswith("Serving on http://")
+    interrupted(process, 15.0)
+
+
+def test_serve_refuses_a_short_key_without_showing_it(shell: Shell) -> None:
+    done = shell.call("serve", "--port", "0", RECOMMENDER_WRITE_KEYS="swordfish")
+    assert done.code == 1
+    assert "RECOMMENDER_WRITE_KEYS: its key number 1 has 9 characters" in done.err
+    assert "swordfish" not in done.err
+
+
 def test_serve_says_that_a_port_is_taken(shell: Shell) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -8,9 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 from conftest import Load
+from hypothesis import HealthCheck
 
 from recommender import Catalogue, Outcome, Recommender, Record, Reject, Settings, Writer
 from recommender.errors import (
@@ -355,6 +358,23 @@ def test_a_catalogue_of_given_vectors_only(load: Load, server: Server, settings:
     assert results(writer.put([item | {"vectors": {"image": [1, 1]}}])) == ["changed"]
 
 
+def test_a_catalogue_of_passages(load: Load, server: Server, settings: Settings) -> None:
+    notes = Catalogue.from_dict(
+        {
+            "name": "notes",
+            "passages": True,
+            "fields": {"text": {"type": "text"}},
+            "vectors": {"v": {"template": "{text}"}},
+        }
+    )
+    load(notes, [{"id": "a", "text": "x"}])
+    writer = Writer("notes", settings=settings, server=server)
+    writer.put([{"id": "b", "fields": {"text": "y"}},
+                {"id": "a#2", "fields": {"text": "z", "parent": ["a"]}}])  # fmt: skip
+    parents = [hash_of(server, id, "notes")[b"parent"] for id in ("a", "b", "a#2")]
+    assert parents == [b"a", b"b", b"a"]
+
+
 def test_a_load_after_a_patch_of_vectors(given: Writer, load: Load, server: Server) -> None:
     source = [{"id": "b", "title": "two", "size": 2, "pixels": [1, 0]}]
     before = hash_of(server, "b", "given")[b"image_vector"]
@@ -451,3 +471,59 @@ def test_a_catalogue_dropped_meanwhile(posts: Writer, server: Server) -> None:
         with pytest.raises(UnknownCatalogue):
             write()
     assert server.client.keys() == []
+
+
+VALUES = {
+    "title": st.sampled_from(["red apples", "green pears", "a\u2028b"]),
+    "tags": st.lists(st.sampled_from(["a|b", "fruit", "ünï, ✓"]), unique=True, min_size=1),
+    "year": st.integers(-5, 5) | st.floats(-1e9, 1e9),
+    "more": st.recursive(st.integers() | st.text(max_size=3), st.lists, max_leaves=3).filter(
+        lambda value: value not in ("", []) and not (isinstance(value, str) and value.isspace())
+    ),
+}
+SOME = st.fixed_dictionaries({}, optional={name: st.none() | v for name, v in VALUES.items()})
+IDS = st.sampled_from(["x", "y/ü"])
+STEP = st.tuples(st.just("put"), IDS, SOME) | st.tuples(st.just("patch"), IDS, SOME)
+STEPS = st.lists(STEP | st.tuples(st.just("delete"), IDS, st.just({})), min_size=1, max_size=8)
+
+
+@hypothesis.settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(steps=STEPS)
+def test_any_steps_lead_where_a_dictionary_would(
+    load: Load, server: Server, settings: Settings, steps: list[tuple[str, str, Any]]
+) -> None:
+    server.client.flushall()
+    load(POSTS, LOADED)
+    writer = Writer("posts", settings=settings, server=server)
+    model: dict[str, dict[str, Any]] = {}
+    for verb, id, given_fields in steps:
+        kept = model.get(id, {}) if verb == "patch" else {}
+        new = {name: v for name, v in {**kept, **given_fields}.items() if v is not None}
+        is_good = bool(new.get("title") or new.get("tags"))
+        if verb == "delete":
+            assert writer.delete([id]) == (model.pop(id, None) is not None)
+        elif verb == "put":
+            [outcome] = writer.put([{"id": id, "fields": given_fields}])
+            assert (outcome.result != "rejected") == is_good
+        elif id not in model:
+            with pytest.raises(UnknownItem):
+                writer.patch(id, given_fields)
+            continue
+        elif is_good:
+            outcome = writer.patch(id, given_fields)
+            assert (outcome.result == "unchanged") == (new == kept)
+        else:
+            with pytest.raises(RecordError):
+                writer.patch(id, given_fields)
+        if verb != "delete" and is_good:
+            model[id] = new
+    engine = Recommender("posts", settings=settings, server=server)
+    for id, fields in model.items():
+        assert engine.item(id).fields == fields
+        twin = {"id": "twin", "fields": fields}
+        assert writer.put([twin])[0].result != "rejected"
+        assert hash_of(server, id)[b"text_vector"] == hash_of(server, "twin")[b"text_vector"]
+    there = {key.decode() for key in server.client.keys("posts:1:item:*")} - {"posts:1:item:twin"}
+    assert there == {f"posts:1:item:{id}" for id in ("a", "b", *model)}
