@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from loaders.base import REPORT_EVERY, Options, check_encoding
+from loaders.base import REPORT_EVERY, Options, check_encoding, opened
 from recommender.errors import InvalidParameter, RecordError, SourceError
 from recommender.items import Reject
 
@@ -52,6 +52,9 @@ def files(
     """
     check_encoding(options.encoding)
     name = name_of(source)
+    if not os.path.isdir(source):
+        with opened(source, options):  # raises where there is no such file either
+            raise SourceError(f"{name} is not a folder", remedy="Name the folder that it is in")
     paths, rejects = _listed(source, name, options.globs, suffixes)
     yield from rejects
     if not paths:
