@@ -29,6 +29,7 @@ FEEDS = "link[rel~=alternate][type*=rss], link[rel~=alternate][type*=atom]"
 FEEDS += ", link[rel~=alternate][type*=feed]"
 
 NOT_BY_URL = "Of URLs only feeds and sitemaps are read: fetch it yourself and load the file"
+FURNITURE = ("custom_css", "nav_menu_item", "wp_block", "wp_global_styles", "wp_navigation")
 FIND_IT = "Look for its feed: often it is at /feed, /rss.xml or /atom.xml"
 
 
@@ -75,6 +76,8 @@ def _parsed(markup: Markup, text: str, root: str) -> Iterator[Record | Reject]:
             remedy=NOT_BY_URL if markup.url else "For another format, name it with --format",
         )
     for number, entry in enumerate(feed.entries, 1):
+        if not _is_published(entry):
+            continue
         place = f"{markup.name}, entry {number}"
         cells = _cells(entry, feed.feed)
         if "id" in cells:
@@ -107,6 +110,15 @@ def _tree(markup: Markup, text: str) -> Any:
         raise SourceError(
             f"{markup.name} is broken beyond reading: {error}", remedy="Fetch it again"
         ) from error
+
+
+def _is_published(entry: Mapping[str, Any]) -> bool:
+    """Whether everybody may read it: WordPress exports drafts, menus and pictures as well."""
+    return (
+        entry.get("wp_status", "publish") == "publish"
+        and not entry.get("wp_post_password")
+        and entry.get("wp_post_type") not in FURNITURE
+    )
 
 
 def _cells(entry: Mapping[str, Any], feed: Mapping[str, Any]) -> dict[str, Any]:

@@ -113,6 +113,7 @@ class _Crawl:
         try:
             self._check(url)
             fetched = self._fetch(url, PAGES)
+            self._check(fetched.url)
         except SiteIsDown:
             raise
         except SourceError as error:

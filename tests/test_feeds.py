@@ -245,6 +245,45 @@ def test_a_podcast(write: Write) -> None:
     }
 
 
+def test_a_wordpress_export(write: Write) -> None:
+    def item(id: str, status: str, kind: str, password: str = "") -> str:
+        return f"""<title>T</title><link>https://b.example/{id}</link>
+            <guid isPermaLink="false">{id}</guid><dc:creator><![CDATA[ana]]></dc:creator>
+            <content:encoded><![CDATA[<!-- wp:paragraph -->
+            <p>Feed the starter.</p>
+            <!-- /wp:paragraph -->]]></content:encoded>
+            <wp:status><![CDATA[{status}]]></wp:status><wp:post_type>{kind}</wp:post_type>
+            <wp:post_password><![CDATA[{password}]]></wp:post_password>
+            <wp:comment><wp:comment_content>Nice!</wp:comment_content></wp:comment>"""
+
+    text = rss(
+        item("post", "publish", "post"),
+        item("draft", "draft", "post"),
+        item("private", "private", "post"),
+        item("locked", "publish", "post", "sesame"),
+        item("picture", "inherit", "attachment"),
+        item("menu", "publish", "nav_menu_item"),
+        item("product", "publish", "product"),
+    )
+    spaces = "".join(
+        f' xmlns:{name}="http://{url}"'
+        for name, url in {
+            "wp": "wordpress.org/export/1.2/",
+            "dc": "purl.org/dc/elements/1.1/",
+            "content": "purl.org/rss/1.0/modules/content/",
+        }.items()
+    )
+    post, product = load(write("export.xml", text.replace("<rss", f"<rss{spaces}", 1)))
+    assert cells(post) == {
+        "id": "post",
+        "title": "T",
+        "link": "https://b.example/post",
+        "body": "Feed the starter.",
+        "author": "ana",
+    }
+    assert (product.place, cells(product)["id"]) == ("export.xml, entry 7", "product")
+
+
 @pytest.mark.parametrize("version", ["0.91", "0.92", "2.0"])
 def test_the_link_is_the_id_where_there_is_no_guid(write: Write, version: str) -> None:
     text = rss("<title>A</title><link>https://a.example/1</link>").replace("2.0", version)
@@ -608,6 +647,7 @@ def test_a_page_is_fetched_when_its_record_is_asked_for(site: Site, pages: list[
 
 
 def test_pages_that_cannot_be_had(site: Site, pages: list[str]) -> None:
+    elsewhere = site.put("/elsewhere", page("else")).replace("127.0.0.1", "localhost")
     bad = {
         f"{site.url}/gone": "answers 404",
         site.put("/pdf", b"%PDF", "application/pdf"): "is application/pdf, not",
@@ -615,6 +655,7 @@ def test_pages_that_cannot_be_had(site: Site, pages: list[str]) -> None:
         "ftp://127.0.0.1/x": "is not an address of the web",
         "http://other.example/x": "is on another host than its sitemap, 127.0.0.1",
         f"{site.url}/{'x' * 2_100}": "the limit is 2,048",
+        site.redirect("/moved", elsewhere): f"{elsewhere} is on another host",
     }
     url = site.put("/sitemap.xml", urlset(*pages[:1], *bad, *pages[1:]), "text/xml")
     ids, rejects = split(load(url, ALLOWED))
@@ -622,7 +663,7 @@ def test_pages_that_cannot_be_had(site: Site, pages: list[str]) -> None:
     assert [reject.id for reject in rejects] == list(bad)
     for reject, reason in zip(rejects, bad.values(), strict=True):
         assert reason in reject.reason
-    assert [reject.place for reject in rejects] == [f"{url}, entry {n}" for n in range(2, 8)]
+    assert [reject.place for reject in rejects] == [f"{url}, entry {n}" for n in range(2, 9)]
 
 
 def test_the_charset_of_a_page(site: Site) -> None:
