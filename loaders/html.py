@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -38,10 +38,9 @@ CLOSED_BY_OTHERS = {
     "wbr",
 }  # fmt: skip
 QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|/")
-UNSEEN = (
-    "script, style, noscript, template, svg, iframe, object"
-    ", a.headerlink, sup.footnote-ref, a.footnote-backref"
-)
+UNSEEN = "script, style, noscript, template, svg, iframe, object, sup.footnote-ref"
+ANCHOR = "a[href^='#'], a.headerlink"
+WORD = re.compile(r"\w")
 FURNITURE = "nav, header, footer, aside, [hidden], [aria-hidden=true], [role=navigation]"
 SITE = re.compile(r"\s+[-|:·•»\u2013\u2014]\s.*", re.DOTALL)
 """What follows a page's own name in its <title>: `` | My Blog``."""
@@ -69,7 +68,7 @@ def read(name: str, content: bytes, encoding: str | None) -> Cells | None:
 def text_of(html: str) -> str:
     """The words of ``html``, a page or a piece of one: a line a block, entities decoded."""
     page = parsed(html)
-    drop(page.body, UNSEEN)
+    clean(page.body)
     return _words(page.body)
 
 
@@ -83,12 +82,12 @@ def page_of(html: str, title: str = "") -> dict[str, Any]:
     """
     page = parsed(html)
     meta = _meta(page)
-    drop(page.body, UNSEEN)
-    heading = page.css_first("main h1, article h1") or page.css_first("h1")
+    clean(page.body)
+    heading = _heading(page)
     title = title or _title(page, meta, line_of(heading))
     if heading is not None and title == line_of(heading):
         heading.decompose()
-    drop(page.body, FURNITURE)
+    _drop(page.body, FURNITURE)
     found = {
         "title": title,
         "description": next((meta[name][0] for name in DESCRIPTIONS if name in meta), ""),
@@ -147,13 +146,19 @@ def _weight(html: str) -> int:
     return weight
 
 
-def drop(root: LexborNode | None, selector: str) -> None:
-    """Take what ``selector`` finds below ``root`` out of the page."""
-    if root is not None:
-        found = {node.mem_id: node for node in root.css(selector) if node.mem_id != root.mem_id}
-        # Some are found twice; the inner ones go first, as the outer take them with them.
-        for node in reversed(found.values()):
-            node.decompose()
+def clean(root: LexborNode | None) -> None:
+    """Take out what a browser does not show, and links to the same page without a word: # or ¶."""
+    _drop(root, UNSEEN)
+    _drop(root, ANCHOR, lambda node: not WORD.search(node.text()))
+
+
+def _drop(
+    root: LexborNode | None, selector: str, only: Callable[[LexborNode], bool] = lambda _: True
+) -> None:
+    found = [] if root is None else [n for n in root.css(selector) if n.mem_id != root.mem_id]
+    # Some are found twice; the inner ones go first, as the outer take them with them.
+    for node in reversed({node.mem_id: node for node in found if only(node)}.values()):
+        node.decompose()
 
 
 def _words(node: LexborNode | None) -> str:
@@ -186,6 +191,14 @@ def _title(page: LexborHTMLParser, meta: Mapping[str, list[str]], heading: str) 
         if own and whole.startswith(own) and SITE.fullmatch(whole, len(own)):
             return own
     return whole or shared or heading
+
+
+def _heading(page: LexborHTMLParser) -> LexborNode | None:
+    """The <h1> that <title> begins with, else the first: a site's name may be one too."""
+    whole = line_of(page.css_first("head > title"))
+    found = page.css("main h1, article h1") or page.css("h1")
+    own = (node for node in found if (text := line_of(node)) and whole.startswith(text))
+    return next(own, found[0] if found else None)
 
 
 def _labels(contents: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from cmarkgfm.cmark import Options as Cmark
 from loaders import front_matter
 from loaders.base import Options
 from loaders.documents import Cells, cells_of, decode, single
-from loaders.html import BREAK, UNSEEN, drop, line_of, parsed
+from loaders.html import BREAK, clean, line_of, parsed
 from recommender.items import Record, Reject
 
 EXTENSIONS = {"table": "|", "strikethrough": "~", "tasklist": "] "}
@@ -64,7 +64,7 @@ def stripped(html: str, title: str) -> tuple[str, str]:
 def cleaned(html: str, title: str) -> tuple[str, str]:
     """The heading and the text of HTML that may hold anything."""
     page = parsed(html)
-    drop(page.body, UNSEEN)
+    clean(page.body)
     first = page.css_first("h1") or page.css_first("h2, h3, h4, h5, h6")
     heading = line_of(first)
     if first is not None and (title or heading) == heading:

@@ -624,6 +624,11 @@ def test_a_page_without_what_stands_around_it(cells: Callable[..., dict[str, Any
         ("<meta property=og:title content=Red>x", {"title": "Red", "body": "x"}),
         ("<meta name=Keywords content='a, b,'>x", {"tags": ["a", "b"], "body": "x"}),
         ("<meta name=date content=soon>x", {"body": "x"}),
+        (
+            "<h1>Red <span><a href=#x>#</a></span></h1>x<a href=#y>y</a>",
+            {"title": "Red", "body": "xy"},
+        ),
+        ("<title>Red | S</title><h1>S</h1><h1>Red</h1>x", {"title": "Red", "body": "S\nx"}),
         ("<main>m</main><article>a</article><article>b</article>", {"body": "m"}),
         ("<article>a</article><article>b</article>", {"body": "a\nb"}),
         ("<article></article>text", {"body": "text"}),
