@@ -14,12 +14,17 @@ from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.lib import format as npy
+from pyarrow import parquet
 
 from loaders import Options, load
+from recommender import Settings, sync
 from recommender.errors import SourceError
+from recommender.inference import infer
 from recommender.items import Record, Reject
+from recommender.store.connection import Server
 
 MATRIX = np.array([[0.5, 1], [2, 3], [4, 5]], np.float32)
 TRUTH = [("a", [0.5, 1]), ("b", [2, 3]), ("ç", [4, 5])]
@@ -318,3 +323,38 @@ def test_missing_and_stdin(tmp_path: Path, form: str) -> None:
     assert f"Did you mean {str(path)!r}?" in refused(str(tmp_path / f"vector.{form}"))
     assert "cannot be read from stdin" in refused("-", format=form)
     load(f"/there/is/no/film.{form}")  # reads nothing yet
+
+
+# --- vectors alone ----------------------------------------------------------------------------
+
+
+def save(path: Path, form: str, ids: list[str], matrix: Any) -> str:
+    file = path / f"points.{form}"
+    if form == "npz":
+        npz(file, ids=ids, vectors=matrix)
+    elif form == "npy":
+        beside(file, matrix, "\n".join(ids))
+    elif form == "json":
+        file.write_text(json.dumps(dict(zip(ids, matrix.tolist(), strict=True))))
+    else:
+        parquet.write_table(pa.table({"id": ids, "vector": list(matrix)}), file)
+    return str(file)
+
+
+@pytest.mark.parametrize("form", ["npz", "npy", "json", "parquet"])
+def test_vectors_alone_make_a_catalogue(
+    tmp_path: Path, form: str, server: Server, settings: Settings, open_catalogue: Any
+) -> None:
+    # Steps of 3 degrees on a quarter of a circle: the nearest are the ones beside it.
+    angles = np.radians(np.arange(0, 90, 3))
+    matrix = np.zeros((30, 8))
+    matrix[:, 0], matrix[:, 1] = np.cos(angles), np.sin(angles)
+    source = save(tmp_path, form, [f"p{n}" for n in range(30)], matrix)
+    catalogue = infer([entry for entry in load(source) if isinstance(entry, Record)], "points")
+    assert (catalogue.id, dict(catalogue.fields)) == ("id", {})
+    assert [(spec.embedder, spec.column) for spec in catalogue.vectors.values()] == [
+        ("given", "vector")
+    ]
+    assert sync(server, catalogue, load(source), settings).items == 30
+    assert {hit.id for hit in open_catalogue("points").similar("p7", limit=2)} == {"p6", "p8"}
+    assert sync(server, catalogue, load(source), settings).unchanged == 30
