@@ -114,7 +114,7 @@ def records(
         if not number % REPORT_EVERY:
             told(number)
     if not number:
-        raise SourceError(f"{name} has no rows there", remedy="Name a source that holds records")
+        raise SourceError(f"{name} has no rows to read", remedy="Name a source that holds records")
     told(number)
 
 
