@@ -172,13 +172,13 @@ class Converter:
             raise RecordError(f"{column}: {error}") from error
 
 
-def _bytes_of(vector: Any) -> bytes:
-    """What tells a source's vector from another one, whatever it is."""
+def _bytes_of(vector: Any) -> Any:
+    """The bytes (or what has them) that tell a source's vector from another one, whatever it is."""
     if not isinstance(vector, np.ndarray) and isinstance(vector, (list, tuple)):
         with suppress(ValueError, OverflowError):
             vector = np.asarray(vector)
     if isinstance(vector, np.ndarray) and vector.dtype.kind in "iuf":
-        return vector.tobytes()
+        return vector if vector.flags.c_contiguous else vector.tobytes()
     return repr(_plain(vector)).encode(errors="surrogatepass")
 
 

