@@ -148,7 +148,6 @@ def begin_write(
     rows: Sequence[tuple[Row, Mapping[str, bytes]]],
     *,
     at_once: bool = False,
-    each_at_once: bool = False,
 ) -> Sent:
     """Begins to write rows with the bytes of their vectors (see ``hashes.begin_write``)."""
     now = str(int(time.time()))
@@ -160,9 +159,9 @@ def begin_write(
         if prepared.embedded:
             fields[hashes.EMBEDDED] = prepared.embedded
         items.append((prepared.id, fields, () if row.is_new else prepared.missing))
-    return hashes.begin_write(client, prefix, items, at_once=at_once, each_at_once=each_at_once)
+    return hashes.begin_write(client, prefix, items, at_once=at_once)
 
 
 def write(client: Client, prefix: str, rows: Sequence[tuple[Row, Mapping[str, bytes]]]) -> None:
-    """Writes rows, each of them at once: no reader sees half of an item."""
-    begin_write(client, prefix, rows, each_at_once=True).finish()
+    """The same, done when it returns."""
+    begin_write(client, prefix, rows).finish()

@@ -41,13 +41,10 @@ def begin_write(
     rows: Iterable[Row],
     *,
     at_once: bool = False,
-    each_at_once: bool = False,
 ) -> Sent:
-    """Begins to write many items in one round trip.
+    """Begins to write many items in one round trip, each of them whole or not at all.
 
-    ``at_once`` makes it one transaction, which Redis puts on disk once and not many times;
-    ``each_at_once`` makes one of each item that loses a field (the others are whole anyway), so
-    that no reader sees half of it.
+    ``at_once`` makes it one transaction, which Redis puts on disk once and not many times.
     """
     commands: list[Command] = []
     for id, fields, gone in rows:
@@ -55,7 +52,8 @@ def begin_write(
         commands.append(("HSET", key, *chain.from_iterable(fields.items())))
         if gone:
             commands.append(("HDEL", key, *gone))
-            if each_at_once:
+            # Torn apart by a full Redis or a kill, half of it would pass for the whole for ever.
+            if not at_once:
                 commands[-2:] = (MULTI, *commands[-2:], EXEC)
     return Sent(client, [MULTI, *commands, EXEC] if at_once else commands)
 
