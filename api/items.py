@@ -11,7 +11,7 @@ from flask import Blueprint, Response, jsonify, request
 from api import keys
 from api.bodies import read_batches, read_object
 from api.catalogues import opened
-from api.parameters import check_encoding, check_known, names, required
+from api.parameters import check_encoding, check_known, flag, names, required
 from api.problems import problem
 from recommender import Outcome, RecommenderError
 from recommender.errors import InvalidParameter, RecordError, UnknownItem, suggest
@@ -29,9 +29,11 @@ LISTED = 10_000
 @reading.get("/<catalogue>/items")
 def get_item(catalogue: str) -> Response:
     """One item by its id."""
-    check_known(("id", "fields"))
-    item = opened().get(catalogue).item(required("id"), fields=names("fields"))
-    return jsonify({"id": item.id, "fields": item.fields})
+    check_known(("id", "fields", "vectors"))
+    vectors = flag("vectors")
+    item = opened().get(catalogue).item(required("id"), fields=names("fields"), vectors=vectors)
+    answer = {"id": item.id, "fields": item.fields}
+    return jsonify(answer | {"vectors": item.vectors} if item.vectors else answer)
 
 
 @writing.put("/<catalogue>/items")

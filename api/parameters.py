@@ -72,6 +72,12 @@ def page() -> dict[str, Any]:
     return arguments if fields is None else arguments | {"fields": fields}
 
 
+def flag(name: str) -> bool:
+    """Whether the parameter is true; False where it is not given."""
+    text = request.args.get(name)
+    return text is not None and bool(_converted(name, text, _boolean))
+
+
 def names(parameter: str) -> list[str] | None:
     """A list written ``a,b`` or given several times; None where it is not given at all."""
     given = request.args.getlist(parameter)

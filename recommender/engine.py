@@ -124,10 +124,11 @@ class Recommender:
         page = Page(limit, offset, where, excluded, fields, min_score)
         return self._nearest(view, name, blob, page, exact, began)
 
-    def item(self, id: str, *, fields: Sequence[str] | None = None) -> Item:
-        """One item with its fields. Raises UnknownItem."""
+    def item(self, id: str, *, fields: Sequence[str] | None = None, vectors: bool = False) -> Item:
+        """One item with its fields, and with ``vectors`` those that came with it, as Redis keeps
+        them: for cosine scaled to length 1. Raises UnknownItem."""  # noqa: D205, D209
         view = self._fresh()
-        names = view.wanted(fields)
+        names = [*view.wanted(fields), *(view.given if vectors else ())]
         stored = hashes.read(self._client, view.prefix, check_text("id", id), names)
         if stored is None:
             raise self._no_item(id)
@@ -135,7 +136,7 @@ class Recommender:
         for name, blob in zip(names, stored, strict=True):
             if blob is not None:
                 pairs += (name.encode(), blob)
-        return Item(id, view.unpacked(pairs))
+        return Item(id, view.unpacked(pairs), view.given_vectors(pairs))
 
     def facets(self, fields: Sequence[str] | None = None, *, where: Where = ()) -> list[Facet]:
         """For each tag the count of every label under ``where``, for each number its range.

@@ -37,10 +37,14 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing of a catalogue: its id and its fields, as plain Python values."""
+    """One thing of a catalogue: its id and its fields, as plain Python values.
+
+    ``vectors`` are those that came with it, where they were asked for.
+    """
 
     id: str
     fields: Mapping[str, Any]
+    vectors: Mapping[str, list[float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

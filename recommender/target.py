@@ -6,8 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from recommender.batch import Comparer, Row, write
 from recommender.catalogue import vector_field
 from recommender.convert import Converter
@@ -21,7 +19,7 @@ from recommender.shape import ID, by_own_names, column_of
 from recommender.store import hashes
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client
-from recommender.vectors import DTYPES
+from recommender.vectors import from_bytes
 
 Result = Literal["created", "changed", "unchanged", "rejected"]
 
@@ -131,8 +129,7 @@ class Target:
             for name, blob in fields.items()
         }
         for name, spec in given.items():
-            vector = np.frombuffer(found.get(vector_field(name), b""), DTYPES[spec.type])
-            values[column_of(name)] = vector.astype(np.float64)
+            values[column_of(name)] = from_bytes(found.get(vector_field(name), b""), spec.type)
         return Stored(fields, values, found.get(hashes.EMBEDDED, b"").decode())
 
     def _embed(

@@ -106,6 +106,11 @@ def to_bytes(vector: NDArray[np.floating[Any]], dtype: str) -> bytes:
     return stored.tobytes()
 
 
+def from_bytes(blob: bytes, dtype: str) -> NDArray[np.float64]:
+    """The vector ``(dims,)`` that a field of type ``dtype`` holds."""
+    return np.frombuffer(blob, DTYPES[dtype]).astype(np.float64)
+
+
 def score_of(distance: float, metric: str) -> float:
     """Redis's distance as a similarity, higher is closer; NaN stays NaN.
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from recommender import vectors
 from recommender.arguments import check_names
+from recommender.catalogue import vector_field
 from recommender.errors import IndexNotReady
 from recommender.fields import KINDS
 from recommender.items import Hit
@@ -57,6 +58,11 @@ class View:
         self._unpack = {
             name.encode(): (name, KINDS[spec.type].unpack)
             for name, spec in entry.catalogue.fields.items()
+        }
+        self.given = {
+            vector_field(name): (name, spec.type)
+            for name, spec in entry.catalogue.vectors.items()
+            if spec.column is not None
         }
         self._parsed: dict[tuple[Any, ...], str | None] = {}
         self.filters: dict[str, Filter] = {}
@@ -114,6 +120,14 @@ class View:
                 remedy="Ask again in a second",
             ) from error
         return fields
+
+    def given_vectors(self, pairs: Sequence[bytes]) -> dict[str, list[float]]:
+        """The given vectors among names and stored values in turn, by their names."""
+        return {
+            known[0]: vectors.from_bytes(blob, known[1]).tolist()
+            for key, blob in zip(pairs[::2], pairs[1::2], strict=True)
+            if (known := self.given.get(key.decode()))
+        }
 
 
 def policy_of(filter: Filter, items: int, exact: bool) -> query.Policy:

@@ -235,6 +235,13 @@ def test_given_vectors(api: Api, load: Load) -> None:
     assert api.client.get("/v1/given/similar?id=a").json["items"][0]["score"] == 0
     assert api.send("PATCH", url, {"vectors": {"v": [1, 0]}}).json["result"] == "changed"
     assert api.client.get("/v1/given/similar?id=a").json["items"][0]["score"] == 1
+    got = api.send("GET", "/v1/given/items?id=a&vectors=true").json
+    assert got == {"id": "a", "fields": {"title": "x"}, "vectors": {"v": [1, 0]}}
+    got = api.send("GET", "/v1/given/items?id=a&vectors=false&fields=").json
+    assert got == {"id": "a", "fields": {}}
+    answer = api.send("GET", "/v1/given/items?id=a&vectors=some")
+    problem(answer, 400, "invalid_vectors")
+    assert "vectors" not in api.send("GET", "/v1/films/items?id=alien&vectors=1").json
     for vector in ("NaN", "1e400", "-Infinity", "true", '"a"', "{}", "[1]", "1" + "0" * 400):
         body = f'{{"fields": {{}}, "vectors": {{"v": [{vector}, 1]}}}}'.encode()
         problem(api.send("PUT", url, body), 400, "invalid_record")

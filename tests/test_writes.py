@@ -319,7 +319,7 @@ def test_given_vectors_come_with_a_put(given: Writer, server: Server) -> None:
     assert np.frombuffer(image, np.float32).tolist() == pytest.approx([0.6, 0.8])
 
 
-def test_a_patch_keeps_given_vectors(given: Writer, server: Server) -> None:
+def test_a_patch_keeps_given_vectors(given: Writer, server: Server, settings: Settings) -> None:
     before = hash_of(server, "a", "given")
     assert given.patch("a", {"size": 5}) == Outcome("a", "a", "changed", embedded=False)
     assert given.patch("a", {"title": "other words"}).embedded
@@ -327,6 +327,10 @@ def test_a_patch_keeps_given_vectors(given: Writer, server: Server) -> None:
     assert after[b"image_vector"] == before[b"image_vector"]
     assert after[b"text_vector"] != before[b"text_vector"]
     assert given.patch("a", {"title": "one", "size": 1}).embedded
+    item = Recommender("given", settings=settings, server=server).item("a", vectors=True)
+    assert item.vectors == {"image": pytest.approx([0.6, 0.8])}
+    whole = {"id": "a", "fields": item.fields, "vectors": item.vectors}
+    assert results(given.put([whole])) == ["unchanged"]
     assert hash_of(server, "a", "given")[b"text_vector"] == before[b"text_vector"]
 
 
