@@ -27,7 +27,7 @@ MAX_DEPTH = 3
 MAX_SITEMAPS = 1_000
 """Most sitemaps that are read; each may name 50,000 pages."""
 MAX_LOST = 20
-"""Pages in a row without any answer after which the site is taken to be down."""
+"""Pages in a row that the server did not give after which it is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Link:
 
 
 class SiteIsDown(SourceError):
-    """Too many pages in a row without an answer: the rest would not come either."""
+    """Too many pages in a row that the server did not give: the rest would not come either."""
 
 
 def load(source: str, options: Options) -> Iterator[Record | Reject]:
@@ -140,7 +140,7 @@ class _Crawl:
             self._lost += 1
             if self._lost >= MAX_LOST:
                 raise SiteIsDown(
-                    f"{self._lost} pages in a row did not answer, at last {error.message}",
+                    f"{self._lost} pages in a row did not come, at last: {error.message}",
                     remedy="Try again later: what was loaded is kept",
                 ) from error
             raise

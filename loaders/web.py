@@ -63,7 +63,7 @@ class Fetched:
 
 
 class Unreachable(SourceError):
-    """The server did not answer at all: the next page of it will not come either."""
+    """The server did not answer, or is too busy: its next page will hardly come either."""
 
 
 def fetch(url: str, options: Options) -> Fetched:
@@ -113,7 +113,7 @@ class Web:
     def fetch(self, url: str, types: Collection[str] = ()) -> Fetched:
         """The response to a GET of ``url``, of one of ``types`` (any, by default).
 
-        Raises SourceError for every other outcome, Unreachable where no server answered.
+        Raises SourceError for every other outcome, Unreachable where the server is the reason.
         """
         address = parse(url)
         self._guard.deadline = monotonic() + self._limits.total
@@ -161,8 +161,10 @@ class Web:
     ) -> Fetched:
         url = shown(address)
         if not 200 <= response.status < 300:
+            is_busy = response.status == 429 or response.status >= 500
             remedy = REMEDIES.get(response.status, "The server has a problem: try again later")
-            raise SourceError(f"{url} answers {response.status}", remedy=remedy)
+            problem = Unreachable if is_busy else SourceError
+            raise problem(f"{url} answers {response.status}", remedy=remedy)
         content = Message()
         content["content-type"] = headers.get("content-type", "")
         content_type = content.get_content_type() if content["content-type"] else ""

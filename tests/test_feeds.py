@@ -718,13 +718,29 @@ def test_sitemaps_that_name_each_other(site: Site, pages: list[str]) -> None:
     assert split(load(f"{site.url}/a.xml", options)) == (pages, [])
 
 
+def check_it_is_left_alone(entries: Iterator[Record | Reject]) -> None:
+    assert len(split(islice(entries, MAX_LOST - 1))[1]) == MAX_LOST - 1
+    with pytest.raises(SourceError, match=f"{MAX_LOST} pages in a row did not come"):
+        next(entries)
+
+
 def test_a_site_that_goes_down(write: Write) -> None:
     with serving() as site:
         urls = [f"{site.url}/{number}" for number in range(MAX_LOST + 9)]
-    entries = load(write("sitemap.xml", urlset(*urls)), ALLOWED)
-    assert len(split(islice(entries, MAX_LOST - 1))[1]) == MAX_LOST - 1
-    with pytest.raises(SourceError, match=f"{MAX_LOST} pages in a row did not answer"):
-        next(entries)
+    check_it_is_left_alone(load(write("sitemap.xml", urlset(*urls)), ALLOWED))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_site_that_has_enough_of_us(site: Site, status: int) -> None:
+    urls = [site.put(f"/{number}", status=status) for number in range(MAX_LOST + 9)]
+    check_it_is_left_alone(load(site.put("/sitemap.xml", urlset(*urls), "text/xml"), ALLOWED))
+    assert len(site.paths()) == 1 + MAX_LOST
+
+
+def test_pages_that_are_gone_are_no_reason_to_stop(site: Site) -> None:
+    urls = [f"{site.url}/{number}" for number in range(MAX_LOST + 9)]
+    ids, rejects = split(load(site.put("/sitemap.xml", urlset(*urls), "text/xml"), ALLOWED))
+    assert (ids, len(rejects)) == ([], MAX_LOST + 9)
 
 
 @pytest.mark.parametrize(
