@@ -19,15 +19,13 @@ MAGIC = b"SQLite format 3\0"
 FORMAT_AT, WAL = slice(18, 20), b"\2\2"
 BREAKS = (sqlite3.Error, sqlite3.Warning, ValueError)
 
-TABLES = r"""
-SELECT name, sql LIKE 'CREATE VIRTUAL %' FROM sqlite_master AS found
-WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND NOT EXISTS (
-  SELECT 1 FROM sqlite_master AS virtual
-  WHERE virtual.sql LIKE 'CREATE VIRTUAL %'
+TABLES = """
+SELECT name, sql LIKE 'CREATE VIRTUAL %', EXISTS (
+  SELECT 1 FROM sqlite_master AS virtual WHERE virtual.sql LIKE 'CREATE VIRTUAL %'
   AND substr(found.name, 1, length(virtual.name) + 1) = virtual.name || '_'
-) ORDER BY rowid
+) FROM sqlite_master AS found WHERE type IN ('table', 'view') AND substr(name, 1, 7) <> 'sqlite_'
 """
-"""Tables and views, and which of them are virtual (search indexes), without these ones' parts."""
+"""Tables and views; which are virtual, as search indexes are, and which seem parts of one."""
 
 
 def load(source: str, options: Options) -> Iterator[Record | Reject]:
@@ -88,8 +86,8 @@ def _authorize(action: int, *_about: str | None) -> int:
 def _tables(connection: sqlite3.Connection, wanted: str | None) -> dict[str, str]:
     """The tables to choose from; search indexes only if wanted: they say what tables say."""
     found = connection.execute(TABLES).fetchall()
-    quoted = {table: '"' + table.replace('"', '""') + '"' for table, _ in found}
-    real = {table: quoted[table] for table, is_virtual in found if not is_virtual}
+    quoted = {table: '"' + table.replace('"', '""') + '"' for table, _, _ in found}
+    real = {table: quoted[table] for table, *of_index in found if not any(of_index)}
     return real if real and wanted in (None, *real) else quoted
 
 
@@ -100,4 +98,5 @@ def _broken(name: str, where: str, error: Exception) -> SourceError:
             f"{name} is locked by another program ({message})",
             remedy="Try again when that has done its work, or read a copy of the file",
         )
-    return SourceError(f"{name} cannot be read {where}: {message}", remedy=READING)
+    remedy = READING if where == "at its beginning" else ""
+    return SourceError(f"{name} cannot be read {where}: {message}", remedy=remedy)

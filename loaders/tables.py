@@ -128,7 +128,7 @@ def _record(place: str, columns: Sequence[str], row: Sequence[Any]) -> Record | 
 def _cell(value: Any) -> Any:
     """A cell as JSON knows it, NaN as None (as pandas means it), labels in JSON as their list."""
     if type(value) is str:
-        return _labels(value) if value[:2] == '["' else value
+        return _labels(value) if value[:2] in ('["', "[]") else value
     if type(value) is float:
         return value if value == value else None
     if type(value) in (int, np.ndarray, type(None)):
