@@ -38,6 +38,9 @@ KNOWN_TO_FAIL = {
     "test_a_source_that_is_empty_or_of_another_kind[blank-sitemap]": "its error has no remedy",
     "test_a_source_that_is_empty_or_of_another_kind[random-sitemap]": "its error has no remedy",
     "test_a_folder_for_a_file_and_a_file_for_a_folder[sql]": "its error has no remedy",
+    "test_a_folder_may_be_called_anything[plain-sql]": "its whole path is named",
+    "test_a_folder_may_be_called_anything[bytes-parquet]": "pyarrow takes paths in UTF-8 only",
+    "test_a_name_that_is_no_name_is_our_error_or_none[bytes-sql]": "its error cannot be written",
 }
 FORMATS = [pytest.param(name, id=name.replace(" ", "-")) for name in CASES]
 READ = Path("/proc/self/io")
@@ -188,6 +191,45 @@ def test_a_bad_record_costs_only_itself(name: str, place: Place) -> None:
     [reject] = [entry for entry in entries if isinstance(entry, Reject)]
     assert good == ids_of(case, FILMS, place)
     assert reject.reason
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "path",
+    ["a b#c%20d?e=f&g", "*[é]'\"\\$HOME;", "films", b"b\xff"],
+    ids=["url", "shell", "plain", "bytes"],
+)
+def test_a_folder_may_be_called_anything(
+    name: str, path: str | bytes, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = CASES[name]
+    if case.is_remote or (name == "sql" and path != "films"):
+        pytest.skip(f"{name} is named by a URL, whose signs have a meaning")
+    (place.folder / "made").mkdir()
+    made_as = made(name, Place(place.folder / "made", place.site), FILMS)
+    folder = (place.folder / "made").rename(place.folder / os.fsdecode(path))
+    source = made_as.replace(f"{place.folder}/made/", f"{folder}/")
+    whole = [entry.place for entry in read(name, source)]
+    monkeypatch.chdir(folder)
+    relative = source.replace(f"{folder}/", "")
+    assert [entry.place for entry in read(name, relative)] == whole
+    assert str(place.folder) not in "".join(whole)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "path",
+    ["films\udcff", "\0films", "films" * 1_000, "~", "", " "],
+    ids=["bytes", "nul", "long", "home", "empty", "blank"],
+)
+def test_a_name_that_is_no_name_is_our_error_or_none(name: str, path: str, place: Place) -> None:
+    source = made(name, place, FILMS)
+    other = source.replace("films", path).replace("sitemap.xml", path)
+    with suppress(OSError, ValueError):
+        os.rename(source, other)
+    found = outcome(name, other)
+    assert isinstance(found, SourceError) or found == {Record}
+    str(found).encode()
 
 
 # --- when it comes ----------------------------------------------------------------------------
