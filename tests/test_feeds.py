@@ -516,6 +516,13 @@ def test_json_feed_of_version_1(write: Write) -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["2024-05-01T10:00:00.000Z", "2024-05-01T06:00:00-04:00"])
+def test_dates_of_json_feeds(write: Write, text: str) -> None:
+    feed = {"items": [{"id": "a", "date_published": text}]}
+    [entry] = load(write("feed.xml", json.dumps(feed)))
+    assert cells(entry) == {"id": "a", "date": MAY_1}
+
+
 # --- attacks ----------------------------------------------------------------------------------
 
 LAUGHS = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
@@ -735,6 +742,21 @@ def test_a_site_that_has_enough_of_us(site: Site, status: int) -> None:
     urls = [site.put(f"/{number}", status=status) for number in range(MAX_LOST + 9)]
     check_it_is_left_alone(load(site.put("/sitemap.xml", urlset(*urls), "text/xml"), ALLOWED))
     assert len(site.paths()) == 1 + MAX_LOST
+
+
+def test_a_site_that_goes_down_below_an_index(site: Site) -> None:
+    with serving() as other:
+        urls = [f"{other.url}/{number}" for number in range(MAX_LOST)]
+    inner = site.put("/inner.xml", urlset(*urls), "text/xml")
+    outer = site.put("/sitemap.xml", index(inner), "text/xml")
+    with pytest.raises(SourceError, match="did not come"):
+        list(load(outer, ALLOWED))
+
+
+def test_a_sitemap_that_is_too_big(write: Write) -> None:
+    path = write("sitemap.xml.gz", gzip.compress(b"<urlset>" + b" " * MAX_BYTES))
+    message = refused(path, Options(format="sitemap"))
+    assert message.startswith("sitemap.xml.gz has more than 52,428,800 bytes")
 
 
 def test_pages_that_are_gone_are_no_reason_to_stop(site: Site) -> None:
