@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 
-from cmarkgfm import markdown_to_html_with_extensions
-from cmarkgfm.cmark import Options as Cmark
+import pyromark
 
 from loaders import front_matter
 from loaders.base import Options
@@ -15,14 +14,20 @@ from loaders.documents import Cells, cells_of, decode, single
 from loaders.html import BREAK, clean, line_of, parsed
 from recommender.items import Record, Reject
 
-EXTENSIONS = {"table": "|", "strikethrough": "~", "tasklist": "] "}
-"""Extension -> the sign without which it has nothing to do, and would only cost time."""
-RENDER = Cmark.CMARK_OPT_UNSAFE | Cmark.CMARK_OPT_FOOTNOTES | Cmark.CMARK_OPT_NOBREAKS
-"""Unsafe only to a browser: the text within raw HTML is text. A paragraph is one line."""
+EXTENSIONS = (
+    pyromark.Options.ENABLE_TABLES
+    | pyromark.Options.ENABLE_STRIKETHROUGH
+    | pyromark.Options.ENABLE_TASKLISTS
+    | pyromark.Options.ENABLE_FOOTNOTES
+)
 RAW = re.compile(r"<[a-zA-Z!?/]|\[\^")
 """What may be HTML or a footnote: all else becomes HTML that needs no cleaning."""
 HEADING = re.compile(r"<h1>(.*?)</h1>", re.DOTALL)
 ANY_HEADING = re.compile(r"<h[2-6]>(.*?)</h[2-6]>", re.DOTALL)
+PARAGRAPH = re.compile(r"<p>.*?</p>", re.DOTALL)
+SOFT_BREAK = re.compile(r"(?<!<br />)\n")
+CELL_END = re.compile("</t[dh]>")
+NUMBER = re.compile(r'<sup class="footnote-[^>]*>.*?</sup>')
 TAGS = re.compile(r"<[^>]*>")
 
 
@@ -42,11 +47,17 @@ def read(name: str, content: bytes, encoding: str | None) -> Cells | None:
 
 def _read(text: str, title: str) -> tuple[str, str]:
     """The first heading, and the text without it where it is the title."""
-    extensions = [name for name, sign in EXTENSIONS.items() if sign in text]
-    html = markdown_to_html_with_extensions(text, RENDER, extensions)
+    html = as_html(text)
     heading, body = (cleaned if RAW.search(text) else stripped)(html, title)
     lines = body.replace(BREAK, "\n").split("\n")
     return heading, "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def as_html(text: str) -> str:
+    """Markdown as HTML with a line for each paragraph and each cell, and notes without numbers."""
+    html = NUMBER.sub("", pyromark.html(text, options=EXTENSIONS))
+    html = PARAGRAPH.sub(lambda found: SOFT_BREAK.sub(" ", found[0]), html)
+    return CELL_END.sub(r"\g<0>\n", html)
 
 
 def stripped(html: str, title: str) -> tuple[str, str]:

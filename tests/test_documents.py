@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cmarkgfm import markdown_to_html_with_extensions
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +20,7 @@ from loaders.base import MAX_CELL, MAX_DEPTH
 from loaders.documents import MAX_FILE, from_name, seconds_of
 from loaders.front_matter import MAX_ALIASES, MAX_FRONT
 from loaders.html import page_of, text_of
-from loaders.markdown import EXTENSIONS, RAW, RENDER, cleaned, stripped
+from loaders.markdown import RAW, as_html, cleaned, stripped
 from recommender.errors import InvalidParameter, SourceError
 from recommender.inference import infer
 from recommender.items import Record, Reject
@@ -537,7 +536,7 @@ MARKS = [
 @given(st.lists(st.one_of(st.sampled_from(MARKS), st.text(max_size=4)), max_size=25).map("".join))
 def test_the_fast_way_to_text_is_the_slow_one(markdown: str) -> None:
     assume(not RAW.search(markdown))
-    html = markdown_to_html_with_extensions(markdown, RENDER, [*EXTENSIONS])
+    html = as_html(markdown)
     for title in ("", "word"):
         (heading, fast), (same, slow) = stripped(html, title), cleaned(html, title)
         assert heading == same
