@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
-from werkzeug.wsgi import get_input_stream
 
 from recommender import Record, Reject
 from recommender.errors import InvalidParameter
@@ -186,7 +185,7 @@ class _Incoming(io.RawIOBase):
     """
 
     def __init__(self, limit: int | None = None) -> None:
-        self._stream = get_input_stream(request.environ)
+        self._stream = request.stream
         self._announced = request.content_length
         self._limit = limit
         self._count = 0

@@ -107,6 +107,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     yield terminal
     terminal.stop()
     embedded.stop(home)
+    shutil.rmtree(home)
 
 
 @pytest.mark.parametrize("page", PAGES)
