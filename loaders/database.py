@@ -20,7 +20,7 @@ from recommender.errors import MissingExtra, SourceError, suggest
 from recommender.items import Record, Reject
 
 FETCH = 1_000  # rows at once
-BREAKS = (SQLAlchemyError, OSError, ValueError, RecursionError)
+BREAKS = (SQLAlchemyError, *sqlite.BREAKS, OSError, RecursionError)
 URLS = "A database's URL is like postgresql+psycopg://user:password@host/database"
 BACKENDS = ("mariadb", "mssql", "mysql", "oracle", "postgresql", "sqlite")
 

@@ -110,4 +110,7 @@ def _readable(kind: pa.DataType) -> pa.DataType:
 
 
 def _broken(name: str, where: str, error: Exception) -> SourceError:
-    return SourceError(f"{name} cannot be read {where}: {error}", remedy="Fetch it again")
+    return SourceError(
+        f"{name} cannot be read {where}: {error}",
+        remedy=f"Fetch it again, or try a newer pyarrow: this is {pa.__version__}",
+    )

@@ -100,6 +100,8 @@ LISTS = {
 
 @pytest.mark.parametrize("name", LISTS)
 def test_lists_of_floats_are_arrays(tmp_path: Path, name: str) -> None:
+    if name in ("fixed", "tensor") and int(pa.__version__.partition(".")[0]) < 26:
+        pytest.skip("pyarrow before 26 cannot read a missing list of a fixed size")
     first, last = [0.5] * 8, [float(n) for n in range(8)]
     halves = [None if v is None else np.array(v, np.float16) for v in (first, None, last)]
     kind = LISTS[name]
