@@ -22,6 +22,9 @@ ENGINE_WORDS = frozenset({"as", "indexempty", "indexmissing", "noindex", "sortab
 PARENT = "parent"
 """The field that holds the id of the document that a passage is of."""
 
+PAGE_NAMES = frozenset({"", "atom", "feed", "index", "rss", "sitemap"})
+"""Last parts of URLs that tell nothing."""
+
 FieldType = Literal["text", "tag", "number", "geo", "stored"]
 
 

@@ -21,6 +21,9 @@ from recommender.items import Record
 SAMPLE = 2000
 """How many records are looked at."""
 
+ENOUGH = 10
+"""Records after which a tag that is always the same will stay so."""
+
 ID_NAMES = ("id", "_id", "uuid", "guid", "sku", "key", "slug", "url", "link", "permalink", "path")
 SURE_ID_NAMES = ID_NAMES[:5]
 TITLE_NAMES = ("title", "name", "headline", "label", "subject", "product")
@@ -264,7 +267,8 @@ def _field_names(columns: Iterable[str], taken: Iterable[str]) -> dict[str, str]
 def _template(fields: Mapping[str, FieldSpec], columns: Mapping[str, Column]) -> str:
     texts = [name for name, spec in fields.items() if spec.type == "text"]
     texts.sort(key=lambda name: columns[name].name.lower() not in TITLE_NAMES)
-    # Labels that are words say what an item is like; codes ("en", "A4", "true") only add noise.
+    # Labels that are words say what an item is like; codes ("en", "A4", "true") only add noise, and
+    # so does what all have in common.
     tags = [
         name
         for name, spec in fields.items()
@@ -272,6 +276,8 @@ def _template(fields: Mapping[str, FieldSpec], columns: Mapping[str, Column]) ->
         and not isinstance(columns[name].values[0], bool)
         and _mean(bool(WORD.search(text)) for text in columns[name].texts) >= 0.5
     ]
+    telling = [n for n in tags if columns[n].distinct > 1 or len(columns[n].texts) < ENOUGH]
+    tags = telling if texts or telling else tags
     if not texts and not tags:
         raise InvalidCatalogue(
             "no column holds text that could be embedded",

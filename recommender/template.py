@@ -14,6 +14,9 @@ TAIL = re.compile(r"\W*\s|\W*$|")
 """What of the text between two fields ends the first one: signs up to the last white space."""
 
 
+SENTENCE_ENDS = ".!?…"
+"""Signs after which a template's full stop would be one too many."""
+
 SEPARATORS = " ,;:|/-"
 """What must not be the end because what it separated is missing."""
 
@@ -56,7 +59,8 @@ class Template:
         for head, field, tail in self._pieces:
             text = words.get(field)
             if text:
-                parts += (head, text, tail)
+                is_ended = tail[:1] == "." and text[-1] in SENTENCE_ENDS
+                parts += (head, text, tail[1:] if is_ended else tail)
         if parts and parts[-1] != self._pieces[-1].tail:
             parts[-1] = parts[-1].rstrip(SEPARATORS)
         return "".join(parts).strip()

@@ -215,3 +215,12 @@ def test_nothing_to_work_with(rows: Rows, said: str) -> None:
 def test_a_name_that_cannot_be_one() -> None:
     with pytest.raises(InvalidCatalogue, match="cannot be a catalogue's name"):
         infer([Record("row 1", films(1)[0])], "my films")
+
+
+def test_a_tag_that_is_always_the_same_tells_nothing_and_is_not_embedded() -> None:
+    posts = [
+        {"id": f"p{n}", "title": f"About thing {n} and more", "layout": "post"} for n in range(30)
+    ]
+    catalogue = infer([Record(str(n), post) for n, post in enumerate(posts)], "posts")
+    assert catalogue.fields["layout"].type == "tag"
+    assert catalogue.vectors["text"].template == "{title}"

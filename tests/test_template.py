@@ -106,7 +106,7 @@ def test_a_missing_field_leaves_nothing_behind(source: str, missing: str, text: 
 @pytest.mark.parametrize(
     ("source", "words", "text"),
     [
-        ("{a}. {b}", {"a": "Wait...", "b": "What? . , ; :"}, "Wait.... What? . , ; :"),
+        ("{a}. {b}", {"a": "Wait...", "b": "What? . , ; :"}, "Wait... What? . , ; :"),
         ("{a} {b}", {"a": "Wait... what?!"}, "Wait... what?!"),
         ("{a} {b}", {"a": "Mission ::: Impossible"}, "Mission ::: Impossible"),
         ("{a}, {b}", {"b": "- dash; colon:"}, "- dash; colon:"),
@@ -152,3 +152,9 @@ def test_rendering_changes_no_value(words: dict[str, str]) -> None:
     text = render("{a}. {b} {c}", **words)
     assert words == before
     assert text == text.strip()
+
+
+def test_a_sentence_that_has_its_full_stop_gets_no_second_one() -> None:
+    assert render("{a}. {b}", a="It ends.", b="Next") == "It ends. Next"
+    assert render("{a}. {b}.", a="Does it end?", b="Yes!") == "Does it end? Yes!"
+    assert render("{a}... {b}", a="So", b="on") == "So... on"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -20,14 +20,14 @@ from recommender.spread import spread
 
 
 @click.command()
-@click.argument("source")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @source_options
 @click.option(
     "--preview", type=click.IntRange(min=1), metavar="N", help="Show what N records would embed."
 )
 @json_option
-def infer(source: str, reading: Reading, preview: int | None, as_json: bool) -> None:
-    """Print the catalogue file that SOURCE would be loaded with. Nothing is written.
+def infer(sources: Sequence[str], reading: Reading, preview: int | None, as_json: bool) -> None:
+    """Print the catalogue file that the sources would be loaded with. Nothing is written.
 
     With --preview the texts of the first records follow, as comments, just as they would be
     embedded; with --spec they are those of a catalogue file that is there already.
@@ -37,8 +37,8 @@ def infer(source: str, reading: Reading, preview: int | None, as_json: bool) -> 
     recommender infer movies.csv --preview 3
     recommender infer movies.csv --spec movies.yaml --preview 3
     """
-    name, catalogue = reading.catalogue_of(source)
-    records = reading.records([source], None)
+    name, catalogue = reading.catalogue_of(sources[0])
+    records = reading.records(sources, None)
     if catalogue is None:
         catalogue, records = reading.inferred(records, name)
     reading.check_id(catalogue)

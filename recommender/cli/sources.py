@@ -96,6 +96,8 @@ class Reading:
         """The catalogue that the first records suggest, and all records again."""
         first = list(islice(records, SAMPLE))
         sample = [record for record in first if isinstance(record, Record)]
+        if not first:
+            raise SourceError("the source gave no record", remedy="A draft, for example, is none")
         if first and not sample:
             reasons = [
                 f"{entry.place}: {entry.reason}" for entry in first if isinstance(entry, Reject)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from recommender.errors import InvalidParameter, MissingExtra, RecommenderError
+from recommender.errors import InvalidParameter, MissingExtra, RecommenderError, SourceError
 
 SIDE_FILES = ("-wal", "-journal")
 """What SQLite writes to beside its own file."""
@@ -26,7 +27,7 @@ def watch(sources: Sequence[str], load: Callable[[], object]) -> None:
         raise MissingExtra(
             "--watch needs the package 'watchfiles'", remedy="pip install 'recommender[watch]'"
         ) from error
-    paths = [_path(source) for source in sources]
+    paths = sorted({path for source in sources for path in _paths(source)})
     # A file is watched through its folder: many editors replace it by another one of its name.
     roots = {path if os.path.isdir(path) else os.path.dirname(path) for path in paths}
 
@@ -41,16 +42,47 @@ def watch(sources: Sequence[str], load: Callable[[], object]) -> None:
         watch_filter=concerns,
         rust_timeout=WAKE_MS,
         yield_on_timeout=True,
+        recursive=any(map(os.path.isdir, paths)),  # what else is below a file's folder may be much
+        ignore_permission_denied=True,
     )
     try:
-        next(changes)  # it watches from here on, so that no change is missed while a load runs
+        _begin(changes)  # it watches from here on, so that no change is missed while a load runs
+        state = _state(paths)
         load()
         click.echo("Watching for changes (Ctrl-C stops)", err=True)
         for changed in changes:
-            if changed:
+            if changed and (now := _state(paths)) != state:
+                state = now
                 _again(load)
     except KeyboardInterrupt:
         click.echo("Stopped watching.", err=True)
+
+
+def _begin(changes: Iterator[object]) -> None:
+    try:
+        next(changes)
+    except OSError as error:
+        raise SourceError(
+            f"the sources cannot be watched: {error}",
+            remedy="Are they there? On Linux there is a limit, fs.inotify.max_user_watches",
+        ) from error
+
+
+def _state(paths: Sequence[str]) -> dict[str, object]:
+    """What tells a changed file: SQLite touches its side files when it is only read.
+
+    A folder is never as it was.
+    """
+    files = [path + suffix for path in paths for suffix in ("", *SIDE_FILES)]
+    return {file: object() if os.path.isdir(file) else _stamp(file) for file in files}
+
+
+def _stamp(file: str) -> tuple[int, ...]:
+    try:
+        status = os.stat(file)
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _again(load: Callable[[], object]) -> None:
@@ -60,9 +92,15 @@ def _again(load: Callable[[], object]) -> None:
         click.echo(f"Error: {error}", err=True)
 
 
-def _path(source: str) -> str:
+def _paths(source: str) -> set[str]:
+    """Where the source is; of a link to a file also where the link is."""
     if source == "-" or "://" in source:
+        shown = re.sub("://.*", "://...", source)  # there may be a password in it
         raise InvalidParameter(
-            "watch", f"{source!r} cannot be watched", remedy="--watch is for files and folders"
+            "watch", f"{shown!r} cannot be watched", remedy="--watch is for files and folders"
         )
-    return os.path.realpath(source)
+    path = os.path.realpath(source)
+    if os.path.isdir(path):
+        return {path}
+    folder, name = os.path.split(os.path.abspath(source))
+    return {path, os.path.join(os.path.realpath(folder), name)}
