@@ -41,8 +41,8 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
     parsed costs only itself. Raises SourceError.
 
     ``words`` are those of the name, ``summary`` is the docstring's first paragraph. Signature,
-    docstring and body are in ``code``, which a catalogue keeps and shows but does not embed: among
-    the many tokens of a body the few words that say what it does are lost.
+    docstring and body are in ``code``, which is kept and shown but not embedded unless a template
+    names it: among the many tokens of a body the few words that say what it does are lost.
     """
     found = False
     for entry in (_folder if os.path.isdir(source) else _single)(source, options):

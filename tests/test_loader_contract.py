@@ -349,6 +349,24 @@ def test_a_source_that_is_empty_or_of_another_kind(name: str, place: Place, cont
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_damage_is_our_error_or_costs_records(name: str, place: Place) -> None:
+    if CASES[name].is_remote:
+        pytest.skip(f"{name} is remote here")
+    source = made(name, place, FILMS)
+    path = Path(source.removeprefix("sqlite:///").partition("?")[0])
+    path = min(path.iterdir()) if path.is_dir() else path
+    whole, chance = path.read_bytes(), random.Random(name)
+    for _ in range(40):
+        damaged = bytearray(whole[: chance.choice([len(whole), chance.randrange(len(whole))])])
+        for _ in range(chance.randrange(4)):
+            at = chance.randrange(len(damaged) + 1)
+            damaged[at : at + chance.randrange(9)] = chance.randbytes(chance.randrange(9))
+        path.write_bytes(damaged)
+        found = outcome(name, source)
+        assert isinstance(found, SourceError) or found <= {Record, Reject}, bytes(damaged)
+
+
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_folder_for_a_file_and_a_file_for_a_folder(name: str, place: Place) -> None:
     if CASES[name].is_remote:
         pytest.skip(f"{name} is remote here")
