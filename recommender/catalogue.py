@@ -238,9 +238,15 @@ def is_field_name(name: str) -> bool:
 
 
 def name_from(source: str) -> str:
-    """A catalogue's name from a source's path: ``My posts.csv.gz`` becomes ``My-posts``."""
+    """A catalogue's name from a source: ``My posts.csv.gz`` becomes ``My-posts``.
+
+    Where a URL ends in a word that half of the web ends in, its host names the catalogue.
+    """
     source = re.sub("://.*@", "://", source)  # a database's password
     path = re.split("[?#]", source)[0] if "://" in source else source
+    host, _, page = path.partition("://")[2].partition("/")
+    if host and page.rpartition("/")[2].partition(".")[0].lower() in PAGE_NAMES:
+        path = host.removeprefix("www.")
     stem = path.replace("\\", "/").rstrip("/").rpartition("/")[2].lstrip(".").partition(".")[0]
     stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:64]
