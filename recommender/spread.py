@@ -7,7 +7,8 @@ from typing import Any
 
 from recommender.catalogue import PARENT, Catalogue
 from recommender.embedders.passages import split
-from recommender.items import Record, Reject
+from recommender.errors import RecordError
+from recommender.items import Record, Reject, check_id
 from recommender.template import Template
 
 PASSAGE_BYTES = 2_000
@@ -23,11 +24,11 @@ def spread(records: Iterable[Record | Reject], catalogue: Catalogue) -> Iterator
     columns = _embedded_columns(catalogue)
     parent = catalogue.column(PARENT)
     for record in records:
-        id = record.values.get(catalogue.id) if isinstance(record, Record) else None
+        id = _id_of(record, catalogue)
         if isinstance(record, Reject) or id is None:
             yield record
             continue
-        values: dict[str, Any] = {**record.values, parent: str(id)}
+        values: dict[str, Any] = {**record.values, parent: id}
         texts = {name: values[name] for name in columns if isinstance(values.get(name), str)}
         longest = max(texts, key=lambda name: len(texts[name]), default=None)
         passages = split(texts[longest], PASSAGE_BYTES) if longest else []
@@ -37,6 +38,16 @@ def spread(records: Iterable[Record | Reject], catalogue: Catalogue) -> Iterator
         for number, passage in enumerate(passages, 1):
             own = {catalogue.id: f"{id}#{number}", str(longest): passage}
             yield Record(f"{record.place}, passage {number}", values | own)
+
+
+def _id_of(record: Record | Reject, catalogue: Catalogue) -> str | None:
+    """The document's id; None where it has none that its passages could be named after."""
+    if isinstance(record, Reject):
+        return None
+    try:
+        return check_id(record.values.get(catalogue.id))
+    except RecordError:
+        return None
 
 
 def _embedded_columns(catalogue: Catalogue) -> list[str]:
