@@ -26,6 +26,7 @@ DIMS = {
     "text-embedding-3-small": 1536,
     "text-embedding-3-large": 3072,
     "text-embedding-ada-002": 1536,
+    "nomic-embed-text": 768,
 }
 
 

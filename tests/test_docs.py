@@ -20,29 +20,42 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from openai_server import OpenAIServer
 
 from recommender import Catalogue
 from recommender.store import embedded
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CHANGING = re.compile(r"(in |took_ms\":)[\d.]+( m?s)?")
+SCORE = re.compile(r"^(\s*-?\d\.\d)\d\d(?=\s)", re.MULTILINE)  # in a table: its first digit
+TOKENS = re.compile(r"(about )?[\d,]+ tokens")  # counted where the vocabulary is, else estimated
+PORTS = ("8000", "8080")
+"""What the pages call the ports of the API and of their own web server."""
+STARTED = ("Serving on", "Watching for")
+"""The last line of what then goes on until Ctrl-C."""
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 LINKS = re.compile(r"\]\(([^)#]+)")
 
 
 class Shell:
-    """A person's terminal: a fresh home, the project's folder, one server at a time."""
+    """A person's terminal: a fresh home, the project's folder, one server at a time.
+
+    What a page starts in the background goes on until the page ends; so does a server that speaks
+    like Ollama.
+    """
 
     def __init__(self, folder: Path, home: Path) -> None:
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = str(free.getsockname()[1])
+        self.model = OpenAIServer()
+        self.ports = _free_ports() | {"11434": self.model.host.rpartition(":")[2]}
+        self.port = self.ports["8000"]
         self.server: subprocess.Popen[str] | None = None
+        self.background: list[subprocess.Popen[bytes]] = []
         scripts = Path(sys.executable).parent
         kept = {name: os.environ[name] for name in ("LANG", "CI") if name in os.environ}
         self.env = kept | {
@@ -55,14 +68,16 @@ class Shell:
 
     def run(self, command: str) -> str:
         """What the command prints, stdout and stderr as they come."""
-        command = command.replace("8000", self.port)
+        command = self.here(command)
+        if command.endswith(" &"):
+            return self.start(command[:-2])
         if command.startswith("curl -s ") and not shutil.which("curl"):
             return _curl(command, self.folder)
         if command == "make run":
             venv = Path(sys.executable).parent.parent
             # The environment is installed already: what is tested here is what comes after.
             return self.serve(f"make run PORT={self.port} VENV={venv} -o {venv}/installed")
-        if re.match(r"(\w+=\S+ )*recommender serve", command):
+        if re.match(r"(\w+=\S+ )*recommender (serve|load .*--watch)", command):
             return self.serve(command)
         done = subprocess.run(
             command, shell=True, cwd=self.folder, env=self.env, text=True, timeout=120,
@@ -82,12 +97,29 @@ class Shell:
         lines = []
         for line in self.server.stdout:
             lines.append(line)
-            if line.startswith("Serving on"):
+            if line.startswith(STARTED):
                 break
         else:
             pytest.fail(f"{command} ended: {''.join(lines)}")
-        _wait_for(f"http://127.0.0.1:{self.port}/healthz")
+        if "Serving" in lines[-1]:
+            _wait_for(f"http://127.0.0.1:{self.port}/healthz")
         return "".join(lines)
+
+    def start(self, command: str) -> str:
+        """Starts a web server in the background."""
+        process = subprocess.Popen(
+            f"exec {command}", shell=True, cwd=self.folder, env=self.env,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.background.append(process)
+        _wait_for(f"http://127.0.0.1:{self.ports['8080']}/")
+        return ""
+
+    def here(self, text: str) -> str:
+        """The text of a page with the addresses of this run."""
+        for port, free in self.ports.items():
+            text = text.replace(port, free)
+        return text
 
     def stop(self) -> None:
         """Ctrl-C for the server."""
@@ -104,8 +136,12 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         if not path.name.startswith("."):
             (tmp_path / path.name).symlink_to(path)
     terminal = Shell(tmp_path, home)
-    yield terminal
+    with terminal.model:
+        yield terminal
     terminal.stop()
+    for process in terminal.background:
+        process.terminate()
+        process.wait(timeout=30)
     embedded.stop(home)
     shutil.rmtree(home)
 
@@ -121,7 +157,7 @@ def test_every_block_does_what_the_page_says(page: str, shell: Shell) -> None:
     for language, body in blocks:
         if language == "console":
             for command, expected in _commands(body):
-                _compare(command, shell.run(command), expected.replace("8000", shell.port))
+                _compare(command, shell.run(command), shell.here(expected))
         elif language == "python":
             shell.run(f"{shlex.quote(sys.executable)} -W error -c {shlex.quote(body)}")
         elif language == "yaml":
@@ -162,8 +198,9 @@ def _as_pattern(words: list[str]) -> str:
 
 
 def _steady(text: str) -> str:
+    text = SCORE.sub(r"\1", text)
     text = re.sub(r"(\"score\":0\.\d{3})\d*", r"\1", text)  # another processor, another last digit
-    return re.sub("─+", "─", CHANGING.sub(r"\1#", text))
+    return re.sub("─+", "─", TOKENS.sub("# tokens", CHANGING.sub(r"\1#", text)))
 
 
 def _curl(command: str, folder: Path) -> str:
@@ -189,6 +226,15 @@ def _fetch(asked: str | urllib.request.Request) -> str:
     except urllib.error.HTTPError as error:
         with error:
             return error.read().decode()
+
+
+def _free_ports() -> dict[str, str]:
+    """A free port for each that the pages name."""
+    with ExitStack() as held:
+        found = [held.enter_context(socket.socket()) for _ in PORTS]
+        for each in found:
+            each.bind(("127.0.0.1", 0))
+        return {port: str(each.getsockname()[1]) for port, each in zip(PORTS, found, strict=True)}
 
 
 def _wait_for(url: str) -> None:
