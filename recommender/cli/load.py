@@ -149,5 +149,8 @@ def _price(report: Report) -> str:
         return ""
     about = "" if cost["exact"] else "about "
     dollars = cost["dollars"]
-    price = "at a price that is not known here" if dollars is None else f"${dollars:,.4f}"
+    if dollars is None:
+        price = "at a price that is not known here"
+    else:
+        price = f"${dollars:,.2f}" if dollars >= 0.01 else "less than $0.01"
     return f", {about}{cost['tokens']:,} tokens, {price}"
