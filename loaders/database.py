@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -48,10 +49,13 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
     MissingExtra where the driver is not installed.
     """
     url = _url(source)
-    if url.drivername in ("sqlite", "sqlite+pysqlite") and url.database and not url.query:
-        yield from sqlite.load(url.database, replace(options, format="sqlite"))
+    database, backend = url.database or "", url.get_backend_name()
+    is_file = database and url.drivername in ("sqlite", "sqlite+pysqlite")
+    if is_file and "uri" not in url.query:  # SQLAlchemy would make a file that is missing
+        yield from sqlite.load(database, replace(options, format="sqlite"))
         return
-    name = f"{url.get_backend_name()}://{url.host or ''}/{url.database or ''}"
+    whole = os.path.basename(database) if is_file else f"{backend}://{url.host or ''}/{database}"
+    name = os.fsencode(whole).decode(errors="replace")
     broken = partial(_broken, url)
     with _connected(url, name, broken) as connection:
         try:
@@ -86,7 +90,10 @@ def _connected(url: URL, name: str, broken: Broken) -> Iterator[Connection]:
         connection = engine.connect().execution_options(postgresql_readonly=True)
     except (*BREAKS, TypeError) as error:  # TypeError: the URL names an option that is none
         message = str(broken(name, "", error))
-        raise SourceError(f"{name} cannot be reached: {message}") from error
+        raise SourceError(
+            f"{name} cannot be reached: {message}",
+            remedy="Check the URL's host, port, user, password and database",
+        ) from error
     with connection:  # which ends in a rollback
         if read_only := READ_ONLY.get(connection.dialect.name):
             connection.exec_driver_sql(read_only)

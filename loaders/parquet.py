@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,22 +28,22 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
     A list of floats is a cell of numpy, a moment is seconds since 1970, a map is an object.
     """
     name = whole_file(source)
-    try:
-        file = ParquetFile(
-            source, buffer_size=BUFFER, pre_buffer=False, page_checksum_verification=True
-        )
-    except BREAKS as error:
-        raise SourceError(
-            f"{name} is not a Parquet file, or it is damaged: {error}",
-            remedy="Name its format (--format), or fetch it again",
-        ) from error
-    total = file.metadata.num_rows
+    with pa.OSFile(os.fsencode(source)) as stored:  # bytes: names need not be UTF-8
+        try:
+            file = ParquetFile(
+                stored, buffer_size=BUFFER, pre_buffer=False, page_checksum_verification=True
+            )
+        except BREAKS as error:
+            raise SourceError(
+                f"{name} is not a Parquet file, or it is damaged: {error}",
+                remedy="Name its format (--format), or fetch it again",
+            ) from error
+        total = file.metadata.num_rows
 
-    def told(rows: int) -> None:
-        if options.progress:
-            options.progress(min(rows / total, 1.0))
+        def told(rows: int) -> None:
+            if options.progress:
+                options.progress(min(rows / total, 1.0))
 
-    with file:
         yield from records(name, file.schema_arrow.names, _rows(file), BREAKS, _broken, told)
 
 

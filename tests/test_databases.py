@@ -122,7 +122,7 @@ def database(request: Any, tmp_path: Path) -> Database:
 
     if request.param == "uri":  # what goes to SQLAlchemy, as any other database does
         source = f"sqlite+pysqlite:///file:{path}?mode=ro&uri=true"
-        return Database(source, f"sqlite:///file:{path}", run)
+        return Database(source, "films.db", run)
     return Database(f"sqlite:///{path}" if request.param == "url" else str(path), "films.db", run)
 
 
@@ -357,6 +357,7 @@ def test_missing_folder_stdin_and_pipe(tmp_path: Path) -> None:
     assert "there is no file" in message
     assert f"Did you mean {path!r}?" in message
     assert "there is no file" in refused(f"sqlite:///{tmp_path}/film.db")
+    assert "there is no file" in refused(f"sqlite:///{tmp_path}/film.db?timeout=5")
     assert sorted(tmp_path.iterdir()) == [Path(path)]  # nothing was created
     assert "is a folder" in refused(str(tmp_path), format="sqlite")
     assert "cannot be read from stdin. Save it as a file" in refused("-", format="sqlite")

@@ -34,13 +34,8 @@ FILMS = [
 """Ids that differ in case or Unicode form only stay apart."""
 
 KNOWN_TO_FAIL = {
-    "test_places_name_the_source_without_its_folder_each_its_own[sql]": "its whole path is named",
     "test_a_source_that_is_empty_or_of_another_kind[blank-sitemap]": "its error has no remedy",
     "test_a_source_that_is_empty_or_of_another_kind[random-sitemap]": "its error has no remedy",
-    "test_a_folder_for_a_file_and_a_file_for_a_folder[sql]": "its error has no remedy",
-    "test_a_folder_may_be_called_anything[plain-sql]": "its whole path is named",
-    "test_a_folder_may_be_called_anything[bytes-parquet]": "pyarrow takes paths in UTF-8 only",
-    "test_a_name_that_is_no_name_is_our_error_or_none[bytes-sql]": "its error cannot be written",
 }
 FORMATS = [pytest.param(name, id=name.replace(" ", "-")) for name in CASES]
 READ = Path("/proc/self/io")
