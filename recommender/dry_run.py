@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from recommender.batch import Comparer, Row
 from recommender.catalogue import Catalogue
@@ -37,7 +37,7 @@ def plan(
     """
     report = Report(opening.entry.catalogue.name, opening.entry.generation, dry_run=True)
     given = _given(opening.entry.catalogue)
-    meters = {name: Meter(embedder.name, settings) for name, embedder in opening.embedders.items()}
+    meters = _meters(opening, settings)
     for records in batches:
         batch = source.compare(records)
         made, refused = given.finish(given.start(batch.rows))
@@ -55,7 +55,7 @@ def plan(
     if not report.written and not report.unchanged:
         raise SourceError(f"not one of {report.read:,} records could be loaded")
     report.items = hashes.count(client, opening.prefix)
-    report.cost = Cost.sum(meter.cost() for meter in meters.values()).to_dict()
+    report.cost = Cost.sum(meter.cost() for meter in {*meters.values()}).to_dict()
     if prune:
         report.removed = len(lost(client, opening.prefix, source))
         try:
@@ -72,7 +72,15 @@ def _given(catalogue: Catalogue) -> Embedding:
     return Embedding(catalogue.model_copy(update={"vectors": vectors}), {})
 
 
-def _metered(opening: Opening, rows: Sequence[Row], meters: dict[str, Meter]) -> int:
+def _meters(opening: Opening, settings: Settings) -> dict[str, Meter]:
+    """A meter a vector; vectors of one embedder share it, because no text is paid for twice."""
+    made: dict[tuple[str, int], Meter] = {}
+    for embedder in opening.embedders.values():
+        made.setdefault((embedder.name, embedder.dims), Meter(embedder.name, settings))
+    return {name: made[each.name, each.dims] for name, each in opening.embedders.items()}
+
+
+def _metered(opening: Opening, rows: Sequence[Row], meters: Mapping[str, Meter]) -> int:
     """How many of the rows need vectors; their texts that have to be paid for are metered."""
     changed = [row for row in rows if row.needs_vectors]
     for name, meter in meters.items():

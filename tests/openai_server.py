@@ -74,6 +74,8 @@ class OpenAIServer:
     ``requests``: what came in. ``refuses``: texts that get a 400. ``key``: the only key that does
     not get a 401. ``models``: the only models that do not get a 404. ``knows``: optional
     parameters that are honoured (without "base64" the vectors are lists of numbers).
+    ``delay``: seconds before each unscripted answer. ``held``: while it is set, nobody is answered.
+    ``paid``: every text that got a vector. ``most``: requests that were under way at once.
     """
 
     def __init__(self) -> None:
@@ -83,6 +85,12 @@ class OpenAIServer:
         self.key: str | None = None
         self.models: set[str] | None = None
         self.knows = {"base64", "dimensions"}
+        self.delay = 0.0
+        self.held = threading.Event()
+        self.paid: list[str] = []
+        self.most = 0
+        self.lock = threading.Lock()
+        self.under_way = 0
         self.stopping = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._http.daemon_threads = True
@@ -102,6 +110,7 @@ class OpenAIServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.held.clear()
         self.stopping.set()
         self._http.shutdown()
         self._thread.join()
@@ -164,6 +173,9 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         request = Request(url.path, query, headers, body)
         server.requests.append(request)
+        with server.lock:
+            server.under_way += 1
+            server.most = max(server.most, server.under_way)
         azure = f"/openai/deployments/{body['model']}/embeddings"
         if server.script:
             reply = server.script.popleft()
@@ -171,13 +183,18 @@ class _Handler(BaseHTTPRequestHandler):
             reply = server.answer(request)
         else:
             reply = _error(404, f"Invalid URL (POST {url.path})")
-        server.stopping.wait(reply.delay)
+        server.stopping.wait(reply.delay or server.delay)
+        while server.held.is_set():
+            server.stopping.wait(0.01)
         text = reply.body
         if text is None:
             data: Any = server.rows(request)
             data = reply.change(data) if reply.change else data
             good = reply.status == 200
             text = json.dumps({"data": data} if good else {"error": {"message": "scripted"}})
+        with server.lock:
+            server.under_way -= 1
+            server.paid += body["input"] if reply.status == 200 else []
         with contextlib.suppress(ConnectionError):  # a client that did not wait
             self._send(reply, text.encode())
 
