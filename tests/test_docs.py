@@ -22,12 +22,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
 from openai_server import OpenAIServer
 
-from recommender import Catalogue
+from loaders import Options
+from recommender import Catalogue, Record, Reject
+from recommender.errors import SourceError
 from recommender.store import embedded
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -165,6 +168,20 @@ def test_every_block_does_what_the_page_says(page: str, shell: Shell) -> None:
             assert Catalogue.from_yaml(catalogue.to_yaml()) == catalogue
         else:
             pytest.fail(f"{page} has a block in {language}, which nobody runs")
+
+
+def test_the_loader_that_contributing_shows_reads_as_ours_do(tmp_path: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [shown] = [body for _, body in BLOCK.findall(text) if "def load(" in body]
+    names: dict[str, Any] = {}
+    exec(shown, names)  # it is our own page
+    (tmp_path / "server.log").write_text("up\n\ndown\n")
+    first, second, third = names["load"](str(tmp_path / "server.log"), Options())
+    assert first == Record("server.log, line 1", {"id": "1", "text": "up"})
+    assert second == Reject("server.log, line 2", "the line is empty")
+    assert third.values["id"] == "3"
+    with pytest.raises(SourceError, match="there is no file"):
+        list(names["load"]("gone.log", Options()))
 
 
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md"])
