@@ -12,8 +12,11 @@ COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY recommender recommender
 COPY loaders loaders
 COPY api api
+# What reads databases and counts tokens is small. Parquet's package would double the image: ask for
+# it with --build-arg EXTRAS=cost,parquet,sql
+ARG EXTRAS=cost,sql
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/recommender/bin/python install . -c constraints.txt
+    pip --python /opt/recommender/bin/python install ".[$EXTRAS]" "psycopg[binary]" -c constraints.txt
 
 FROM python:3.12-slim
 # /data holds what outlives a container (rejects files); it is the only directory of this user.
