@@ -54,7 +54,8 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
     if is_file and "uri" not in url.query:  # SQLAlchemy would make a file that is missing
         yield from sqlite.load(database, replace(options, format="sqlite"))
         return
-    whole = os.path.basename(database) if is_file else f"{backend}://{url.host or ''}/{database}"
+    file_name = os.path.basename(database.removeprefix("file:"))
+    whole = file_name if is_file else f"{backend}://{url.host or ''}/{database}"
     name = os.fsencode(whole).decode(errors="replace")
     broken = partial(_broken, url)
     with _connected(url, name, broken) as connection:

@@ -179,7 +179,8 @@ class _Reader:
         if isinstance(problem, expat.ExpatError):
             why = expat.ErrorString(problem.code)
             raise SourceError(
-                f"{self._name} is not a whole sitemap: {why}, in line {problem.lineno}"
+                f"{self._name} is not a whole sitemap: {why}, in line {problem.lineno}",
+                remedy="Fetch it again; a feed is read with --format feed",
             ) from problem
         if problem:
             raise problem

@@ -124,7 +124,8 @@ def _sqlite(place: Place, items: Items, bad: bool) -> str:
 
 
 def _sql(place: Place, items: Items, bad: bool) -> str:
-    return f"sqlite:///{_sqlite(place, items, bad)}?timeout=5"  # a query: else it is the file's
+    # Other URLs of SQLite are read as the file that they name, without SQLAlchemy.
+    return f"sqlite:///file:{_sqlite(place, items, bad)}?mode=ro&uri=true"
 
 
 def _vectors(items: Items) -> np.ndarray:

@@ -33,10 +33,6 @@ FILMS = [
 ]
 """Ids that differ in case or Unicode form only stay apart."""
 
-KNOWN_TO_FAIL = {
-    "test_a_source_that_is_empty_or_of_another_kind[blank-sitemap]": "its error has no remedy",
-    "test_a_source_that_is_empty_or_of_another_kind[random-sitemap]": "its error has no remedy",
-}
 FORMATS = [pytest.param(name, id=name.replace(" ", "-")) for name in CASES]
 READ = Path("/proc/self/io")
 
@@ -52,12 +48,6 @@ def many(name: str, factor: float = 1) -> Items:
 def site() -> Iterator[Site]:
     with serving() as site:
         yield site
-
-
-@pytest.fixture(autouse=True)
-def _known_to_fail(request: pytest.FixtureRequest) -> None:
-    if reason := KNOWN_TO_FAIL.get(request.node.name):
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
 
 @pytest.fixture
@@ -88,6 +78,10 @@ def format_of(name: str) -> str:
 def asked(name: str, source: str) -> Iterator[Record | Reject]:
     """Read by the format's name, for sources that do not tell it."""
     return load(source, Options(format=format_of(name), allow_private=True))
+
+
+def path_of(source: str) -> Path:
+    return Path(source.removeprefix("sqlite:///file:").partition("?")[0])
 
 
 def ids_of(case: Case, items: Items, place: Place) -> list[str]:
@@ -332,7 +326,7 @@ def test_a_missing_source(name: str, place: Place) -> None:
 )
 def test_a_source_that_is_empty_or_of_another_kind(name: str, place: Place, content: bytes) -> None:
     source = made(name, place, FILMS)
-    path = Path(source.removeprefix("sqlite:///").partition("?")[0])
+    path = path_of(source)
     if CASES[name].is_remote:
         place.site.put("/sitemap.xml", content, "application/xml")
     elif path.is_dir():
@@ -348,7 +342,7 @@ def test_damage_is_our_error_or_costs_records(name: str, place: Place) -> None:
     if CASES[name].is_remote:
         pytest.skip(f"{name} is remote here")
     source = made(name, place, FILMS)
-    path = Path(source.removeprefix("sqlite:///").partition("?")[0])
+    path = path_of(source)
     path = min(path.iterdir()) if path.is_dir() else path
     whole, chance = path.read_bytes(), random.Random(name)
     for _ in range(40):
@@ -369,7 +363,7 @@ def test_a_folder_for_a_file_and_a_file_for_a_folder(name: str, place: Place) ->
     (place.folder / "other.txt").write_text("def x y")
     other = str(place.folder / ("other.txt" if CASES[name].is_folder else "other"))
     if name == "sql":
-        other = f"sqlite:///{other}?timeout=5"
+        other = f"sqlite:///file:{other}?mode=ro&uri=true"
     refused(name, other)
 
 
