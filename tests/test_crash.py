@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai_server import KEY, OpenAIServer
 
 from recommender import Catalogue, Recommender, Record, Report, Results, Settings, sync
 from recommender.errors import StoreError
-from recommender.store import catalogues, embedded, hashes, index
+from recommender.store import catalogues, embedded, embeddings, hashes, index
 from recommender.store.connection import Server, connect
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,12 +64,14 @@ def trickle(path):
             time.sleep(0.02)
         yield Record(f"line {number}", json.loads(line))
 
-settings = Settings(home=Path(sys.argv[1]))
+settings = Settings(
+    home=Path(sys.argv[1]), openai_base_url=sys.argv[4], openai_api_key="x", concurrency=2
+)
 catalogue = Catalogue.from_yaml(Path(sys.argv[2]).read_text())
 sync(connect(settings), catalogue, trickle(sys.argv[3]), settings, progress=Silent(),
      on_reject=lambda reject: sys.exit(str(reject)))
 """
-"""A load of a source that takes a second: argv home, catalogue file, NDJSON file."""
+"""A load of a source that takes a second: argv home, catalogue file, NDJSON file, a service."""
 
 
 class Silent:
@@ -152,9 +155,9 @@ def started(*arguments: object, **options: Any) -> Iterator[subprocess.Popen[str
             process.kill()
 
 
-def loading(home: Path) -> Any:
+def loading(home: Path, service: str = "http://localhost:1/v1") -> Any:
     files = (home, home / "films.yaml", home / "films.ndjson")
-    return started("-c", LOADER, *files, stdout=subprocess.PIPE)
+    return started("-c", LOADER, *files, service, stdout=subprocess.PIPE)
 
 
 def recommender(home: Path, *arguments: object) -> Any:
@@ -217,26 +220,74 @@ def check_like_a_clean_load(server: Server, settings: Settings) -> None:
     assert (state.items, state.failures, state.is_ready) == (COUNT, 0, True)
 
 
-def test_a_load_killed_at_several_moments_ends_as_a_clean_one(
-    server: Server, settings: Settings, home: Path
+CALL, CALLS = 256, 2
+"""Texts in a call to the remote service, and calls at once."""
+KINDS: dict[str, dict[str, Any]] = {
+    "wordllama": {"template": "{title}", "dims": 64, "index": "flat"},
+    "given": {"embedder": "given", "column": "v", "dims": 8, "index": "flat"},
+    "remote": {
+        "embedder": "openai:text-embedding-3-small", "dims": 27, "template": "{title}",
+        "index": "flat",
+    },
+}  # fmt: skip
+
+
+def of_kind(kind: str, name: str) -> Catalogue:
+    fields = {"title": {"type": "text"}, "year": {"type": "number"}, "note": {"type": "text"}}
+    return Catalogue.from_dict({"name": name, "fields": fields, "vectors": {"text": KINDS[kind]}})
+
+
+def sources() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Films before and after: a third lost a field, a third has another text, some are the same."""
+    new = [row | {"v": [1, n % 7, n % 11, n % 13, n, 0, 0, 1]} for n, row in enumerate(FILMS)]
+    old = [
+        row | ({"note": "soon gone"}, {"title": "other", "v": [1] * 8}, {"year": 1}, {})[n % 4]
+        for n, row in enumerate(new)
+    ]
+    return old, new
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [("wordllama", False), ("given", False), ("given", True), ("remote", False), ("remote", True)],
+)
+def test_a_load_killed_at_ten_random_moments_ends_as_a_clean_one(
+    server: Server, settings: Settings, home: Path, kind: str, known: bool
 ) -> None:
-    moments = [random.Random(seed).uniform(0, 0.9) for seed in range(3)]
-    before = 0
-    for moment in moments:
-        with loading(home) as process:
-            process.stdout.readline()  # it has read its first batch
-            time.sleep(moment)
-        assert process.returncode == -signal.SIGKILL
-        expire_lock(server)
-        written = count(server)
-        assert before <= written <= COUNT, "no acknowledged item is lost"
-        before = written
-    report = load(server, settings, FILMS)
-    assert (report.unchanged, report.new, report.changed) == (before, COUNT - before, 0)
-    assert report.embedded == COUNT - before, "what is written is not embedded again"
-    check_like_a_clean_load(server, settings)
-    again = load(server, settings, FILMS)
+    old, new = sources()
+    (home / "films.yaml").write_text(of_kind(kind, "films").to_yaml())
+    (home / "films.ndjson").write_text("".join(json.dumps(row) + "\n" for row in new))
+    moments = random.Random(f"{kind} {known}")
+    seen: list[dict[str, Mapping[bytes, bytes]]] = []
+    with OpenAIServer() as openai:
+        service = {"openai_base_url": openai.url, "openai_api_key": KEY, "concurrency": CALLS}
+        settings = replace(settings, **service)
+        if known:
+            load(server, settings, old, of_kind(kind, "films"))
+        openai.delay = 0.05
+        for _ in range(10):
+            with loading(home, openai.url) as process:
+                process.stdout.readline()  # it has read its first batch
+                time.sleep(moments.uniform(0, 1.1))
+            assert process.returncode in (0, -signal.SIGKILL)
+            expire_lock(server)
+            seen.append(items(server, "films"))
+            kept = sum(size.texts for size in embeddings.sizes(server.client))
+            assert len(set(openai.paid)) - kept <= CALL * CALLS, "what was paid for is kept"
+        assert [len(each) for each in seen] == sorted(len(each) for each in seen)
+        report = load(server, settings, new, of_kind(kind, "films"))
+        assert report.unchanged + report.written == report.items == COUNT
+        load(server, settings, old, of_kind(kind, "old"))
+        load(server, settings, new, of_kind(kind, "new"))
+        again = load(server, settings, new, of_kind(kind, "films"))
     assert (again.unchanged, again.written, again.embedded) == (COUNT, 0, 0)
+    before, after = items(server, "old"), items(server, "new")
+    assert items(server, "films") == after
+    for each in seen:
+        torn = {id for id, item in each.items() if item not in (after[id], known and before[id])}
+        assert torn == set(), "an item is there whole, as it was or as it will be"
+    state = index.get_state(server.client, "films")
+    assert (state.items, state.failures, state.is_ready) == (COUNT, 0, True)
 
 
 @pytest.mark.parametrize("moment", ["first batch written", "index begun"])
