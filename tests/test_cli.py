@@ -124,6 +124,15 @@ def test_infer_needs_no_redis_and_prints_one_document(shell: Shell) -> None:
     assert (done.code, done.json["name"], done.json["id"]) == (0, "films", "id")
 
 
+def test_the_preview_warns_of_a_text_beyond_the_models_limit(shell: Shell) -> None:
+    (shell.folder / "page.md").write_text("# Long\n\n" + "All work and no play. " * 1000)
+    spec = shell.call("infer", "page.md").out.replace("wordllama", "openai:text-embedding-3-small")
+    (shell.folder / "page.yaml").write_text(spec)
+    args = ["infer", "page.md", "--spec", "page.yaml", "--preview", "1"]
+    assert "# ! 22," in shell.run(*args, OPENAI_API_KEY="unused").out
+    assert "# ! " not in shell.call("infer", "page.md", "--preview", "1").out  # wordllama takes any
+
+
 def test_catalogue_names_it(shell: Shell) -> None:
     (shell.folder / "s.yaml").write_text(shell.call("infer", "films.csv").out)
     loaded = shell.run("load", "films.csv", "--catalogue", "mine", "--json")

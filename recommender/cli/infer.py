@@ -12,7 +12,7 @@ from recommender.catalogue import Catalogue
 from recommender.cli.output import json_option, print_json
 from recommender.cli.sources import Reading, source_options
 from recommender.convert import Converter
-from recommender.embedders.base import make_embedder
+from recommender.embedders.base import longest_text
 from recommender.errors import RecommenderError, RecordError
 from recommender.items import Record, Reject
 from recommender.settings import Settings
@@ -84,6 +84,6 @@ def _limit(catalogue: Catalogue, vector: str) -> int | None:
     """The longest text that the vector's embedder takes whole; None: any, or nobody knows."""
     spec = catalogue.vectors[vector]
     try:
-        return make_embedder(spec.embedder, spec.dims, Settings.from_env()).max_bytes
+        return longest_text(spec.embedder, spec.dims, Settings.from_env())
     except RecommenderError:  # no key yet, no model: nothing is embedded here
         return None

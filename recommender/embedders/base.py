@@ -12,7 +12,7 @@ from recommender.errors import EmbedderError, InvalidCatalogue, TextRefused
 from recommender.registry import find
 from recommender.settings import Settings
 
-__all__ = ["Embedder", "Vectors", "embed_all", "make_embedder"]
+__all__ = ["Embedder", "Vectors", "embed_all", "longest_text", "make_embedder"]
 
 MAX_REFUSED = 8
 """Texts refused one after the other before the embedder itself is blamed."""
@@ -24,6 +24,19 @@ def make_embedder(name: str, dims: int | None, settings: Settings) -> Embedder:
     It takes texts of any length: where the model does not, as the mean of their passages.
     Raises InvalidCatalogue for an unknown name or impossible dims, EmbedderError for a missing key.
     """
+    embedder = _made(name, dims, settings)
+    return embedder if embedder.max_bytes is None else Passages(embedder)
+
+
+def longest_text(name: str, dims: int | None, settings: Settings) -> int | None:
+    """The most bytes of UTF-8 that the embedder takes as one passage; None: any, or nobody knows.
+
+    Raises what ``make_embedder`` raises.
+    """
+    return _made(name, dims, settings).max_bytes
+
+
+def _made(name: str, dims: int | None, settings: Settings) -> Embedder:
     kind, _, model = name.partition(":")
     if kind == "given":
         raise InvalidCatalogue(
@@ -31,7 +44,7 @@ def make_embedder(name: str, dims: int | None, settings: Settings) -> Embedder:
             remedy="Search by id or by vector",
         )
     embedder: Embedder = find("recommender.embedders", kind)(model, dims, settings)
-    return embedder if embedder.max_bytes is None else Passages(embedder)
+    return embedder
 
 
 def embed_all(
