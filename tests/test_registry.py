@@ -88,7 +88,7 @@ def test_everything_built_in_can_be_found(group: str) -> None:
         ("embedders", "wordlama", InvalidCatalogue, "no embedder 'wordlama'. Did you mean 'wordl"),
         ("embedders", "", InvalidCatalogue, "no embedder ''. The embedders are: "),
         ("loaders", "ndjsn", SourceError, "no loader 'ndjsn'. Did you mean 'ndjson'?"),
-        ("loaders", "xlsx.zip", SourceError, "no loader 'xlsx.zip'. The loaders are: csv, json"),
+        ("loaders", "xlsx.zip", SourceError, "no loader 'xlsx.zip'. The loaders are: csv, feed"),
         ("loaders", "CSV", SourceError, "no loader 'CSV'"),
     ],
 )
