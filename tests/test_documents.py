@@ -535,7 +535,7 @@ MARKS = [
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(MARKS), st.text(max_size=4)), max_size=25).map("".join))
 def test_the_fast_way_to_text_is_the_slow_one(markdown: str) -> None:
-    assume(not RAW.search(markdown))
+    assume(not RAW.search(markdown) and "\0" not in markdown)  # decode refuses NUL
     html = as_html(markdown)
     for title in ("", "word"):
         (heading, fast), (same, slow) = stripped(html, title), cleaned(html, title)
