@@ -110,7 +110,7 @@ def test_ids_that_come_twice_or_are_empty(shell: Shell) -> None:
         done,
         8,
         {
-            "line 4": "the id 'g0' came before in this source",
+            "line 4": "the id 'g0' came before in this load",
             "line 11": "the id is empty (column 'id')",
             "line 12": "the id is empty (column 'id')",
         },
@@ -243,7 +243,7 @@ def test_the_rejects_file_is_of_the_last_load(shell: Shell) -> None:
     assert rejected(second) == [
         {
             "place": "films.csv, line 10",
-            "reason": "the id 'g3' came before in this source",
+            "reason": "the id 'g3' came before in this load",
             "id": "g3",
         }
     ]
