@@ -99,7 +99,8 @@ class _Crawl:
     def _nested(self, place: str, url: str, depth: int) -> Iterator[Record | Reject]:
         if depth > MAX_DEPTH or len(self._sitemaps) == MAX_SITEMAPS:
             limit = f"{MAX_DEPTH} deep" if depth > MAX_DEPTH else f"{MAX_SITEMAPS:,}"
-            yield Reject(place, f"this sitemap is not read: the limit is {limit}", url)
+            # Without an id: which items its pages were, nobody knows.
+            yield Reject(place, f"this sitemap is not read: the limit is {limit} ({url})")
             return
         self._sitemaps.add(url)
         try:
@@ -107,7 +108,7 @@ class _Crawl:
         except SiteIsDown:
             raise
         except (SourceError, *BREAKS) as error:
-            yield Reject(place, f"this sitemap cannot be read: {error}", url)
+            yield Reject(place, f"this sitemap cannot be read: {error} ({url})")
 
     def _page(self, place: str, url: str, modified: str) -> Record | Reject:
         try:
