@@ -80,10 +80,10 @@ class Comparer:
             if isinstance(record, Reject):
                 batch.rejects.append(record)
                 continue
-            id = None
+            id, values = None, record.values
             try:
-                id = self._converter.id_of(record.values)
-                fresh.append((record, id, self._converter.digest_of(record.values)))
+                id = self._converter.id_of(values)
+                fresh.append((record, id, self._converter.digest_of(values)))
             except RecordError as error:
                 batch.rejects.append(Reject(record.place, str(error), id))
         self._compare(batch, fresh)
@@ -117,7 +117,8 @@ class Comparer:
                     reason = f"the id {id!r} came before in this load"
                     batch.rejects.append(Reject(record.place, reason, id))
                 continue
-            if old_digest == digest.encode():
+            is_new = old_digest is None
+            if not is_new and old_digest == digest.encode():
                 batch.unchanged.append(id)
             else:
                 try:
@@ -125,7 +126,6 @@ class Comparer:
                 except RecordError as error:
                     batch.rejects.append(Reject(record.place, str(error), id))
                     continue
-                is_new = old_digest is None
                 embedded = prepared.embedded.encode()
                 needs_vectors = not embedded or old_embedded != embedded
                 batch.rows.append(Row(record.place, digest, prepared, needs_vectors, is_new))

@@ -110,9 +110,10 @@ class Converter:
         It is taken from the source's own values, so that an unchanged record costs nothing more.
         """
         try:
-            used = repr([_plain(values.get(column)) for column in self._plain_columns])
             state = self._state.copy()
-            state.update(used.encode(errors="surrogatepass"))
+            if self._plain_columns:
+                used = repr([_plain(values.get(column)) for column in self._plain_columns])
+                state.update(used.encode(errors="surrogatepass"))
             for column in self._given.values():
                 state.update(_bytes_of(values.get(column)))
         except (ValueError, RecursionError) as error:  # thousands of digits, a bottomless list
@@ -174,7 +175,7 @@ class Converter:
 
 def _bytes_of(vector: Any) -> Any:
     """The bytes (or what has them) that tell a source's vector from another one, whatever it is."""
-    if not isinstance(vector, np.ndarray) and isinstance(vector, (list, tuple)):
+    if isinstance(vector, (list, tuple)):
         with suppress(ValueError, OverflowError):
             vector = np.asarray(vector)
     if isinstance(vector, np.ndarray) and vector.dtype.kind in "iuf":

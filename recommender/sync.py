@@ -6,10 +6,11 @@ busy; so whatever stops a load, what was done stays done and the next load goes 
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from recommender.batch import Comparer, begin_write
@@ -26,6 +27,9 @@ from recommender.store import catalogues, hashes, index
 from recommender.store.connection import Server
 from recommender.store.index import IndexState
 from recommender.store.packed import Sent
+
+COLLECT_AFTER = 100_000
+"""Objects made, less those gone, before Python looks for cycles."""
 
 
 def sync(
@@ -65,11 +69,9 @@ def sync(
         )
         report.seconds = round(time.monotonic() - began, 3)
         return report
-    with catalogues.locked(
-        server.client,
-        catalogue.name,
-        lambda: progress.note(f"waiting: {catalogue.name!r} is being loaded by another process"),
-    ) as check_lock:
+    waiting = f"waiting: {catalogue.name!r} is being loaded by another process"
+    locked = catalogues.locked(server.client, catalogue.name, lambda: progress.note(waiting))
+    with _rare_collections(), locked as check_lock:
         opening, source, batches = begin(
             server.client, catalogue, records, settings, progress, skip_repeated=skip_repeated
         )
@@ -78,6 +80,18 @@ def sync(
         report = load.run(batches, remove)
     report.seconds = round(time.monotonic() - began, 3)
     return report
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """A load makes millions of objects and no cycles; a sixth of its time went into looking."""
+    before = gc.get_threshold()
+    if before[0]:
+        gc.set_threshold(max(before[0], COLLECT_AFTER), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 class _Load:
