@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -171,7 +171,10 @@ def recommender(home: Path, *arguments: object) -> Any:
 
 
 def load(
-    server: Server, settings: Settings, rows: list[dict[str, Any]], made: Catalogue | None = None
+    server: Server,
+    settings: Settings,
+    rows: Iterable[dict[str, Any]],
+    made: Catalogue | None = None,
 ) -> Report:
     records = (Record(f"line {number}", row) for number, row in enumerate(rows, 1))
     made = made or catalogue()
@@ -374,6 +377,39 @@ def test_redis_killed_during_a_load(server: Server, settings: Settings, home: Pa
         assert (report["unchanged"], report["new"]) == (3000, COUNT - 3000)
         assert (report["embedded"], report["items"]) == (COUNT - 3000, COUNT)
         check_like_a_clean_load(found, settings)
+
+
+@pytest.mark.parametrize("after", [10, 1500, 3500, COUNT - 1])
+@pytest.mark.parametrize("kind", ["given", "remote"])
+def test_redis_killed_between_sending_and_reading_replies(
+    server: Server, settings: Settings, home: Path, kind: str, after: int
+) -> None:
+    _, new = sources()
+
+    def cut_off() -> Iterator[dict[str, Any]]:
+        for number, row in enumerate(new):
+            if number == after:
+                kill(servers(home)[0])
+            yield row
+
+    made = of_kind(kind, "films")
+    with OpenAIServer() as openai:
+        service = {"openai_base_url": openai.url, "openai_api_key": KEY, "concurrency": CALLS}
+        settings = replace(settings, **service)
+        with pytest.raises(StoreError, match="does not answer"):
+            load(server, settings, cut_off(), made)
+        found = connect(settings)
+        with found.client:
+            written = count(found)
+            assert written % 1000 == 0
+            assert written <= after
+            expire_lock(found)
+            report = load(found, settings, new, made)
+            assert (report.unchanged, report.new) == (written, COUNT - written)
+            assert len(openai.paid) - len(set(openai.paid)) <= CALL * CALLS * (kind == "remote")
+            load(found, settings, new, of_kind(kind, "clean"))
+            assert items(found, "films") == items(found, "clean")
+            assert index.get_state(found.client, "films").items == COUNT
 
 
 def test_an_open_catalogue_answers_again_when_redis_is_back(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -9,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Quiet
-from openai_server import OpenAIServer, Reply
+from openai_server import KEY, OpenAIServer, Reply
+from outside import Shell
 
 from recommender import Catalogue, Record, Reject, Report, Settings, sync
 from recommender.batch import SIZE
@@ -447,3 +452,80 @@ def test_a_dry_run_counts_equal_texts_once(loads: Loads, openai: OpenAIServer) -
         assert cost["tokens"] == tokens(["cab 0", "cab 1", "cab 2"], loads.settings)
     loads(same, two)
     check_paid_once(openai, ["cab 0", "cab 1", "cab 2"])
+
+
+# The command
+
+
+@pytest.fixture
+def shell(server: Server, home: Path, tmp_path: Path) -> Shell:
+    (tmp_path / "shop.yaml").write_text(catalogue().to_yaml())
+    (tmp_path / "shop.ndjson").write_text("".join(json.dumps(each) + "\n" for each in ROWS))
+    return Shell(home, tmp_path)
+
+
+def test_the_environment_says_how_many_calls(shell: Shell, openai: OpenAIServer) -> None:
+    env = {"OPENAI_BASE_URL": openai.url, "OPENAI_API_KEY": KEY, "RECOMMENDER_CONCURRENCY": "3"}
+    with held(openai, 3):
+        done = shell.run("load", "shop.ndjson", "--spec", "shop.yaml", "--json", **env)
+    assert (done.code, done.json["embedded"]) == (0, COUNT), done
+    check_paid_once(openai)
+
+
+def test_a_service_that_fails_in_the_middle_is_said(shell: Shell, openai: OpenAIServer) -> None:
+    env = {"OPENAI_BASE_URL": openai.url, "OPENAI_API_KEY": KEY}
+    openai.script.extend([Reply()] * 6 + [REFUSED] * 30)
+    done = shell.run("load", "shop.ndjson", "--spec", "shop.yaml", **env)
+    assert (done.code, done.out) == (1, "")
+    assert "refused the key" in done.err
+    assert KEY not in done.err
+    openai.script.clear()
+    again = shell.run("load", "shop.ndjson", "--spec", "shop.yaml", "--json", **env)
+    assert (again.code, again.json["items"]) == (0, COUNT)
+    check_paid_once(openai)
+
+
+def test_ctrl_c_waits_for_what_is_under_way_and_keeps_it(
+    shell: Shell, openai: OpenAIServer, server: Server
+) -> None:
+    env = {"OPENAI_BASE_URL": openai.url, "OPENAI_API_KEY": KEY, "RECOMMENDER_CONCURRENCY": "2"}
+    openai.held.set()
+    process = shell.start("load", "shop.ndjson", "--spec", "shop.yaml", **env)
+    until(lambda: openai.under_way == 2)
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.3)
+    openai.held.clear()
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, "Traceback" in err) == (130, "", False), err
+    assert len(openai.paid) == 2 * CALL, "nothing more was begun"
+    assert server.client.hlen(embeddings.key_of(MODEL, DIMS)) == 2 * CALL
+    assert catalogues.names(server.client) == []
+    again = shell.run("load", "shop.ndjson", "--spec", "shop.yaml", "--json", **env)
+    assert again.json["new"] == COUNT
+    check_paid_once(openai)
+
+
+@pytest.mark.xfail(strict=True, reason="at its end Python waits for the threads of an executor")
+def test_ctrl_c_twice_leaves_a_service_that_says_nothing(
+    shell: Shell, openai: OpenAIServer
+) -> None:
+    env = {"OPENAI_BASE_URL": openai.url, "OPENAI_API_KEY": KEY}
+    openai.held.set()
+    process = shell.start("load", "shop.ndjson", "--spec", "shop.yaml", **env)
+    try:
+        until(lambda: openai.under_way)
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=5)
+        assert (process.returncode, "Traceback" in err) == (130, False)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until(done: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.01)
