@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from recommender.batch import Row
 from recommender.catalogue import Catalogue, vector_field
 from recommender.embedders.base import Embedder, Vectors, embed_all
 from recommender.items import Reject
+from recommender.workers import Workers
 
 Made = tuple[Row, dict[str, bytes]]
 """A row and its vectors: names of hash fields, and their bytes."""
@@ -57,7 +57,7 @@ class Embedding:
         self._embedders = embedders
         self._on_embedded = on_embedded
         remote = [embedder for embedder in embedders.values() if embedder.is_remote]
-        self._pool = ThreadPoolExecutor(concurrency, "embed") if remote else None
+        self._pool = Workers(concurrency) if remote else None
         self.window = 2 * concurrency * max((each.batch_size for each in remote), default=0)
         """Rows that keep a remote embedder busy while others are read and written; 0: none."""
 
@@ -87,7 +87,7 @@ class Embedding:
     def close(self) -> None:
         """Begins nothing more and waits for the calls under way: what they bring is paid for."""
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.close()
 
     def _calls(self, name: str, rows: Sequence[Row]) -> list[Call]:
         if name not in self._embedders:
@@ -102,8 +102,8 @@ class Embedding:
             for start in range(0, len(texts), size)
         ]
 
-    def _begun(self, pool: Executor, embedder: Embedder, texts: Sequence[str]) -> Call:
-        future = pool.submit(embed_all, embedder, texts, lambda count: None)
+    def _begun(self, pool: Workers, embedder: Embedder, texts: Sequence[str]) -> Call:
+        future = pool.submit(partial(embed_all, embedder, texts, lambda count: None))
 
         def wait() -> tuple[Vectors, dict[int, str]]:
             found = future.result()

@@ -505,7 +505,6 @@ def test_ctrl_c_waits_for_what_is_under_way_and_keeps_it(
     check_paid_once(openai)
 
 
-@pytest.mark.xfail(strict=True, reason="at its end Python waits for the threads of an executor")
 def test_ctrl_c_twice_leaves_a_service_that_says_nothing(
     shell: Shell, openai: OpenAIServer
 ) -> None:
