@@ -10,7 +10,7 @@ from itertools import islice
 from recommender.convert import Converter, Prepared
 from recommender.errors import RecordError
 from recommender.items import Record, Reject
-from recommender.seen import SeenIds
+from recommender.seen import SeenDocuments, SeenIds
 from recommender.store import hashes
 from recommender.store.connection import Client
 from recommender.store.packed import Sent
@@ -47,8 +47,10 @@ class Comparer:
     """Compares the batches of one load, one after the other.
 
     Of records with one id the first good one counts; the others are rejected, or skipped where
-    ``skip_repeated``. ``is_new`` spares looking into a catalogue that has no items yet; with
-    ``passages`` a bad record may have been any passage of its document.
+    ``skip_repeated``. ``is_new`` spares looking into a catalogue that has no items yet.
+
+    ``parent`` is the column that names the document where records are passages: a document that
+    came before is repeated whole, and a bad record may have been any passage of its document.
     """
 
     def __init__(
@@ -59,14 +61,15 @@ class Comparer:
         *,
         is_new: bool = False,
         skip_repeated: bool = False,
-        passages: bool = False,
+        parent: str | None = None,
     ) -> None:
         self._client = client
         self._prefix = prefix
         self._converter = converter
         self._is_new = is_new
         self._skip_repeated = skip_repeated
-        self._passages = passages
+        self._parent = parent
+        self._documents = SeenDocuments()
         self._taken = SeenIds()
         self._spoilt = SeenIds()
         self.nameless = 0
@@ -88,20 +91,26 @@ class Comparer:
                 batch.rejects.append(Reject(record.place, str(error), id))
         self._compare(batch, fresh)
         spoilt = [reject.id for reject in batch.rejects if reject.id is not None]
-        self._spoilt.add(spoilt + self._documents(spoilt))
+        self._spoilt.add(spoilt + self._documents_of(spoilt))
         self.nameless += sum(reject.id is None for reject in batch.rejects)
         return batch
 
     def names(self, ids: Sequence[str]) -> list[bool]:
         """For each id whether any record so far had it, a bad one too."""
         found = [self._taken.known(ids), self._spoilt.known(ids)]
-        if self._passages:
-            found.append(self._spoilt.known(self._documents(ids)))
+        if self._parent is not None:
+            found.append(self._spoilt.known(self._documents_of(ids)))
         return [any(known) for known in zip(*found, strict=True)]
 
-    def _documents(self, ids: Sequence[str]) -> list[str]:
+    def _documents_of(self, ids: Sequence[str]) -> list[str]:
         """The ids of the documents that these may be passages of."""
-        return [id.rpartition("#")[0] or id for id in ids] if self._passages else []
+        return [] if self._parent is None else [id.rpartition("#")[0] or id for id in ids]
+
+    def _is_repeated(self, record: Record, id: str) -> bool:
+        """Whether ``id`` is a passage of another document than the first good one of its name."""
+        if self._parent is None:
+            return False
+        return self._documents.came_before(str(record.values.get(self._parent)), id)
 
     def _compare(self, batch: Batch, fresh: Sequence[tuple[Record, str, str]]) -> None:
         ids = [id for _, id, _ in fresh]
@@ -110,7 +119,7 @@ class Comparer:
             stored = hashes.digests(self._client, self._prefix, ids)
         taken = {id for id, known in zip(ids, self._taken.known(ids), strict=True) if known}
         for (record, id, digest), (old_digest, old_embedded) in zip(fresh, stored, strict=True):
-            if id in taken:
+            if self._is_repeated(record, id) or id in taken:
                 if self._skip_repeated:
                     batch.skipped.append(id)
                 else:
@@ -130,6 +139,8 @@ class Comparer:
                 needs_vectors = not embedded or old_embedded != embedded
                 batch.rows.append(Row(record.place, digest, prepared, needs_vectors, is_new))
             taken.add(id)
+            if self._parent is not None:
+                self._documents.take()
         self._taken.add(list(taken))
 
 

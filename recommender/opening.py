@@ -9,7 +9,7 @@ from hashlib import blake2b
 from itertools import islice
 
 from recommender.batch import SIZE, Comparer, batches
-from recommender.catalogue import Catalogue, VectorSpec
+from recommender.catalogue import PARENT, Catalogue, VectorSpec
 from recommender.convert import Converter, parse_vector
 from recommender.embedders.base import Embedder, make_embedder
 from recommender.embedders.cached import Cached
@@ -69,7 +69,7 @@ def begin(
         opening.converter,
         is_new=opening.is_new,
         skip_repeated=skip_repeated,
-        passages=catalogue.passages,
+        parent=catalogue.column(PARENT) if catalogue.passages else None,
     )
     return opening, source, batches(first, stream)
 

@@ -1,4 +1,4 @@
-"""Which ids have been seen, in 8 bytes each, whatever their length."""
+"""Which ids have been seen, in 8 bytes each, whatever their length; and which documents."""
 
 from __future__ import annotations
 
@@ -34,6 +34,25 @@ class SeenIds:
         """The kept digests at the places where ``digests`` belong."""
         places = np.searchsorted(self._digests, digests)
         return self._digests[np.minimum(places, self._digests.size - 1)]
+
+
+class SeenDocuments:
+    """Which documents have been seen, when their passages come one after the other."""
+
+    def __init__(self) -> None:
+        self._taken: set[int] = set()
+        self._document = ""
+        self._came_before = False
+
+    def came_before(self, document: str, id: str) -> bool:
+        """Whether ``id`` is a passage of a document whose name another one had that was taken."""
+        if document != self._document or id in (document, f"{document}#1"):
+            self._document, self._came_before = document, hash(document) in self._taken
+        return self._came_before
+
+    def take(self) -> None:
+        """Takes the document that was asked about last."""
+        self._taken.add(hash(self._document))
 
 
 def _digests(ids: Sequence[str]) -> NDArray[np.uint64]:

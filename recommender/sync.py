@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 
 from recommender.batch import Comparer, begin_write
@@ -61,6 +62,7 @@ def sync(
     settings, progress = settings or Settings.from_env(), progress or Silent()
     on_reject = on_reject or (lambda reject: None)
     if dry_run:
+        settings = replace(settings, openai_api_key=settings.openai_api_key or "none is needed")
         begun = begin(
             server.client, catalogue, records, settings, progress, skip_repeated=skip_repeated
         )
@@ -139,9 +141,9 @@ class _Load:
                 self._index()  # what came before the break is good
             raise
         finally:
-            self._embedding.close()
             if self._opening.is_new and not report.written:
                 self._forget()
+            self._embedding.close()  # last: it waits, and may be left by a second Ctrl-C
         if not report.written and not report.unchanged:
             reasons = "; ".join(self._reasons)
             raise SourceError(

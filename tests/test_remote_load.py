@@ -506,7 +506,7 @@ def test_ctrl_c_waits_for_what_is_under_way_and_keeps_it(
 
 
 def test_ctrl_c_twice_leaves_a_service_that_says_nothing(
-    shell: Shell, openai: OpenAIServer
+    shell: Shell, openai: OpenAIServer, server: Server
 ) -> None:
     env = {"OPENAI_BASE_URL": openai.url, "OPENAI_API_KEY": KEY}
     openai.held.set()
@@ -518,6 +518,7 @@ def test_ctrl_c_twice_leaves_a_service_that_says_nothing(
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=5)
         assert (process.returncode, "Traceback" in err) == (130, False)
+        assert not list(server.client.scan_iter(b"recommender:*shop*"))
     finally:
         process.kill()
         process.communicate()

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Load
+from conftest import Load, Quiet
 from hypothesis import given
 from hypothesis import strategies as st
 from outside import Shell
 
-from recommender import Catalogue, Record, Reject
+from recommender import Catalogue, Record, Reject, sync
 from recommender.errors import InvalidCatalogue
 from recommender.spread import PASSAGE_BYTES, spread
 from recommender.store import hashes
@@ -202,10 +202,6 @@ def test_a_change_costs_only_its_passages(load: Load) -> None:
 
 
 def test_a_document_that_grows_and_shrinks(server: Server, settings: Any, load: Load) -> None:
-    from conftest import Quiet
-
-    from recommender import sync
-
     def prune(*values: dict[str, Any]) -> set[str]:
         records = [Record(f"posts, {n}", each) for n, each in enumerate(values, 1)]
         sync(
@@ -232,6 +228,40 @@ def test_a_document_called_like_a_passage(load: Load, server: Server) -> None:
         ("a.md#1", f"record {2}"),
     ]
     assert stored(server)["a.md#1"]["parent"] == "a.md"
+
+
+LENGTHS = [(300, 100), (100, 300), (2, 300), (300, 2), (2, 2), (300, 300)]
+
+
+@pytest.mark.parametrize("skip_repeated", [False, True])
+@pytest.mark.parametrize(("first", "second"), LENGTHS)
+@pytest.mark.parametrize("between", [0, 1, 2000])
+def test_two_documents_of_one_id_are_never_mixed(
+    server: Server, settings: Any, first: int, second: int, between: int, skip_repeated: bool
+) -> None:
+    """As of two folders that both have an index.md."""
+    others = [post(f"{number}.md", 1) for number in range(between)]
+    source = [post(count=first, lang="one"), *others, post(count=second, lang="two")]
+    rejects: list[Reject] = []
+    report = sync(
+        server, catalogue(), [Record(f"posts, {n}", each) for n, each in enumerate(source)],
+        settings, skip_repeated=skip_repeated, progress=Quiet(), on_reject=rejects.append,
+    )  # fmt: skip
+    parts_of = [len(parts(each)) for each in (source[0], source[-1])]
+    found = {id: item for id, item in stored(server).items() if item["parent"] == "a.md"}
+    assert {item["lang"] for item in found.values()} == {"one"}
+    assert len(found) == parts_of[0]
+    assert (report.skipped, report.rejected)[:: -1 if skip_repeated else 1] == (0, parts_of[1])
+    assert all("came before" in each.reason for each in rejects)
+
+
+def test_a_bad_document_leaves_its_id_to_the_next(load: Load, server: Server) -> None:
+    fields = FIELDS | {"year": {"type": "number"}}
+    source = [post(year="soon", count=100), post(year=1, lang="two")]
+    report = load(catalogue(fields=fields), source, [])
+    assert report.rejected == len(parts(source[0]))
+    assert {item["lang"] for item in stored(server).values()} == {"two"}
+    assert len(stored(server)) == len(parts(source[1]))
 
 
 def test_an_id_that_is_too_long_with_its_number(load: Load) -> None:
