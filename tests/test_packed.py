@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as tuned
 from hypothesis import strategies as st
 
-from recommender import Catalogue
+from recommender import Catalogue, Record, Settings, sync
 from recommender.errors import StoreError, StoreFull
 from recommender.store import hashes, index
 from recommender.store.connection import Server
@@ -235,6 +235,47 @@ def test_a_full_redis_and_then_the_old_source(load: Load, server: Server) -> Non
         server.client.config_set("maxmemory", 0)
     assert load(catalogue(), ROWS).items == COUNT
     assert stored(server) == before
+
+
+class Filling(Quiet):
+    """A progress during which something happens, when ``stage`` has done so much."""
+
+    def __init__(self, wanted: str, at: int, fault: Callable[[], object]) -> None:
+        super().__init__()
+        self._wanted, self._at, self._fault = wanted, at, fault
+
+    def stage(self, name: str, done: float, total: float | None) -> None:
+        super().stage(name, done, total)
+        if (name, done) == (self._wanted, self._at):
+            self._fault()
+
+
+def test_a_redis_that_is_full_when_the_index_is_made(load: Load, server: Server) -> None:
+    fill_up = lambda: server.client.config_set("maxmemory", 1)  # noqa: E731
+    try:
+        with pytest.raises(StoreFull, match="out of memory"):
+            load(catalogue(), ROWS, progress=Filling("write", COUNT, fill_up))
+    finally:
+        server.client.config_set("maxmemory", 0)
+    report = load(catalogue(), ROWS)
+    assert (report.unchanged, report.written, report.items) == (COUNT, 0, COUNT)
+
+
+def test_a_full_redis_prunes_nothing(load: Load, server: Server, settings: Settings) -> None:
+    load(catalogue(), ROWS)
+    fill_up = lambda: server.client.config_set("maxmemory", 1)  # noqa: E731
+    records = [Record(each["id"], each) for each in BARE[:4000]]
+    try:
+        with pytest.raises(StoreFull):
+            sync(
+                server, catalogue(), records, settings, prune=True,
+                progress=Filling("read", 2000, fill_up),
+            )  # fmt: skip
+    finally:
+        server.client.config_set("maxmemory", 0)
+    assert len(stored(server)) == COUNT
+    report = sync(server, catalogue(), records, settings, prune=True)
+    assert (report.removed, report.items) == (500, 4000)
 
 
 def test_an_item_that_redis_refuses_is_not_counted(load: Load, server: Server) -> None:
