@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from loaders.base import Options
+from loaders.base import Options, neighbour
 from recommender import registry
 from recommender.errors import InvalidParameter, SourceError
 from recommender.items import Record, Reject
@@ -80,7 +80,7 @@ def _format(source: str) -> str:
     elif os.path.lexists(source):
         problem = f"the suffix {suffix!r} of {source!r} tells no format"
     else:
-        problem = f"there is no file {source!r}, and its suffix {suffix!r} tells no format"
+        raise SourceError(f"there is no file or folder {source!r}", remedy=neighbour(source))
     raise SourceError(problem, remedy=f"Name it with --format: {', '.join(known)}")
 
 

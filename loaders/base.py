@@ -245,7 +245,7 @@ def _open(source: str) -> io.BufferedIOBase:
     try:
         return open(source, "rb")
     except FileNotFoundError as error:
-        raise SourceError(f"there is no file {source!r}", remedy=_neighbour(source)) from error
+        raise SourceError(f"there is no file {source!r}", remedy=neighbour(source)) from error
     except IsADirectoryError as error:
         raise SourceError(f"{source!r} is a folder", remedy="Name a file in it") from error
     except PermissionError as error:
@@ -254,8 +254,8 @@ def _open(source: str) -> io.BufferedIOBase:
         raise SourceError(f"{source!r} cannot be opened: {error}") from error
 
 
-def _neighbour(source: str) -> str:
-    """Suggest the file with the closest name in the same folder."""
+def neighbour(source: str) -> str:
+    """A remedy for a misspelt path: the closest name in the same folder."""
     folder, name = os.path.split(source)
     with suppress(OSError, ValueError):
         close = difflib.get_close_matches(name, os.listdir(folder or "."), n=1)

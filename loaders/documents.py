@@ -6,11 +6,12 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO, cast
 
 from loaders.base import BOMS, BREAKS, Options, as_record, opened
+from recommender import dates
 from recommender.errors import RecordError
 from recommender.items import Record, Reject
 
@@ -22,8 +23,6 @@ Reader = Callable[[str, bytes, "str | None"], "Cells | None"]
 """``(name, content, encoding)`` -> the record's cells but its id, None for a draft."""
 
 DATED = re.compile(r"(\d{4}-\d\d-\d\d)-(?=.)")
-ZONE = re.compile(r"\s*(?:Z|([+-]\d\d):?(\d\d))$")
-"""A zone as people write it, and Python before 3.11 does not read it."""
 FOLDER_PAGES = ("index", "_index")
 """Files that stand for the folder they are in, and so have their title from it."""
 
@@ -130,29 +129,15 @@ def from_name(name: str) -> tuple[str, int | None]:
 def seconds_of(text: str) -> int | None:
     """Seconds since 1970 of a date as people and programs write it, None where it is none.
 
-    ISO 8601 (``2024-05-01``, ``2024-05-01T10:00:00Z``, ``2024-05-01 10:00 +0200``) and that of
-    mail (``Wed, 01 May 2024 10:00:00 GMT``); without a zone it is UTC.
+    That of ISO 8601 and that of mail (``Wed, 01 May 2024 10:00:00 GMT``).
     """
-    moment = _iso(text.strip()) or _mail(text)
-    if moment is None:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return int(moment.timestamp())
+    seconds = dates.seconds_of(text)
+    return _mail(text) if seconds is None else seconds
 
 
-def _iso(text: str) -> datetime | None:
+def _mail(text: str) -> int | None:
     try:
-        return datetime.fromisoformat(ZONE.sub(_zone, text))
-    except ValueError:
-        return None
-
-
-def _zone(found: re.Match[str]) -> str:
-    return f"{found[1] or '+00'}:{found[2] or '00'}"
-
-
-def _mail(text: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())

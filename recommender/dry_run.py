@@ -62,7 +62,8 @@ def plan(
             if not force:
                 check(report.catalogue, source, report.removed, report.items)
         except PruneRefused as error:
-            progress.note(f"This would be refused: {error}")
+            progress.note(f"--prune would be refused: {error}")
+            report.removed = 0
     return report
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from recommender.dates import seconds_of
 from recommender.errors import RecordError, brief
 from recommender.items import encode
 
@@ -108,6 +109,9 @@ def _parse_number(value: Any, _separator: str | None) -> int | float | None:
                 raise ValueError(text)
             number: Any = int(text) if text.lstrip("+-").isdecimal() else float(text)
         except ValueError as error:
+            seconds = seconds_of(text)
+            if seconds is not None:
+                return seconds
             raise RecordError(f"{brief(text)} is not a number") from error
     else:
         number = value

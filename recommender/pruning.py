@@ -30,13 +30,13 @@ def check(name: str, source: Comparer, lost: int, items: int) -> None:
     if lost > MOST * items:
         raise PruneRefused(
             f"the source lacks {lost:,} of the {items:,} items of {name!r}, more than half of them:"
-            " none was removed, all else is done",
+            " none is removed",
             remedy="If that is right: --prune --force",
         )
     if lost and source.nameless:
         raise PruneRefused(
             f"{source.nameless:,} records could not be read, and one of them may be one of the"
-            f" {lost:,} items that seem to be gone: none was removed, all else is done",
+            f" {lost:,} items that seem to be gone: none is removed",
             remedy="Mend them, or: --prune --force",
         )
 

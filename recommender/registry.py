@@ -34,6 +34,9 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+EXTRAS = {"pyarrow": "parquet", "sqlalchemy": "sql", "tiktoken": "cost", "watchfiles": "watch"}
+"""Packages that an extra of ours brings along."""
+
 OURS = ("recommender", "loaders", "api")
 UNKNOWN = {"recommender.embedders": InvalidCatalogue, "recommender.loaders": SourceError}
 
@@ -61,9 +64,14 @@ def find(group: str, name: str) -> Any:
         package = (error.name or "").partition(".")[0]
         if not package or package in OURS or find_spec(package):
             raise
-        raise MissingExtra(
-            f"{name!r} needs the package {package!r}", remedy=f"pip install {package}"
-        ) from error
+        raise missing(name, package) from error
+
+
+def missing(name: str, package: str) -> MissingExtra:
+    """The error for something called ``name`` that needs a package which is not installed."""
+    extra = EXTRAS.get(package)
+    wanted = f"'recommender[{extra}]'" if extra else package
+    return MissingExtra(f"{name!r} needs the package {package!r}", remedy=f"pip install {wanted}")
 
 
 def _entries(group: str) -> dict[str, EntryPoint]:

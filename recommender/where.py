@@ -2,7 +2,7 @@ r"""``where``: conditions on fields, one grammar on every face -> redisvl filter
 
 ``FIELD OP VALUE``, several are ANDed; ``|`` between values is OR and ``\|`` a plain bar::
 
-    genres=Drama|Comedy   genres!=Horror   year=1990..2000   year>=1990
+    genres=Drama|Comedy   genres!=Horror   year=1990..2000   year>=1990   date>=2024-05-01
     title~toy story       place=@2.35,48.85,10km
 
 Around such strings: ``{"any": [...]}``, ``{"all": [...]}``, ``{"not": ...}``.
@@ -19,6 +19,7 @@ from redisvl.query.filter import FilterExpression, Geo, GeoRadius, Num, Tag, Tex
 from redisvl.utils.token_escaper import TokenEscaper
 
 from recommender.catalogue import Catalogue, FieldSpec
+from recommender.dates import span_of
 from recommender.errors import InvalidWhere, UnknownField
 from recommender.fields import CONTROL, MAX_LATITUDE
 
@@ -185,7 +186,8 @@ def _number(name: str, operator: str, values: list[str]) -> str:
     field = Num(name)
     compare = {">": field.__gt__, ">=": field.__ge__, "<": field.__lt__, "<=": field.__le__}
     if operator in compare:
-        return str(compare[operator](_float("|".join(values))))
+        first, last = _span("|".join(values))
+        return str(compare[operator](last if operator in (">", "<=") else first))
     either = _joined([_number_or_range(name, value) for value in values], " | ")
     return either if operator == "=" else f"(-{either})"
 
@@ -193,11 +195,12 @@ def _number(name: str, operator: str, values: list[str]) -> str:
 def _number_or_range(name: str, text: str) -> FilterExpression:
     low, dots, high = text.partition("..")
     if not dots:
-        return Num(name) == _float(text)
+        first, last = _span(text)
+        return Num(name) == first if first == last else Num(name).between(first, last)
     if not low.strip() and not high.strip():
         raise InvalidWhere("'..' has no end", remedy=f"Write {name}=1990.., ..2000 or 1990..2000")
-    start = _float(low) if low.strip() else None
-    end = _float(high) if high.strip() else None
+    start = _span(low)[0] if low.strip() else None
+    end = _span(high)[1] if high.strip() else None
     if start is not None and end is not None and start > end:
         raise InvalidWhere(
             f"the range {text!r} is reversed", remedy=f"Write {name}={high.strip()}..{low.strip()}"
@@ -207,6 +210,15 @@ def _number_or_range(name: str, text: str) -> FilterExpression:
     return Num(name) >= start if end is None else Num(name).between(start, end)
 
 
+def _span(text: str) -> tuple[int | float, int | float]:
+    """The lowest and the highest number that ``text`` means: of a day its first and last second."""
+    dates = span_of(text)
+    if dates is not None:
+        return dates
+    number = _float(text)
+    return number, number
+
+
 def _float(text: str) -> int | float:
     text = text.strip()
     try:
@@ -214,7 +226,9 @@ def _float(text: str) -> int | float:
             raise ValueError("Python's own way to write a number")
         number = int(text) if text.lstrip("+-").isdecimal() else float(text)
     except ValueError as error:
-        raise InvalidWhere(f"{text!r} is not a number") from error
+        raise InvalidWhere(
+            f"{text!r} is not a number", remedy="Write one, or a date like 2024-05-01"
+        ) from error
     if number != number or abs(number) > 1.7e308:
         raise InvalidWhere(f"{text!r} is not a finite number")
     return number

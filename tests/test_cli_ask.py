@@ -72,7 +72,7 @@ def test_similar_shows_a_table(shell: Shell) -> None:
     assert header.split() == ["score", "id", "title", "year", "genres"]
     assert len(rows) == 10
     first = rows[0].split()
-    assert (first[0], first[1], first[-1]) == ("0.729", "toy-story-2", "Family")
+    assert (first[0], first[1], first[-1]) == ("0.728", "toy-story-2", "Family")
     assert re.match(r"10 of 10 asked for, in \d+\.\d ms \(wordllama, approximate\)", said)
 
 

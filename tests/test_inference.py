@@ -46,6 +46,7 @@ KINDS: dict[str | None, list[Any]] = {
     "number": [
         lambda i: str(i), lambda i: -i / 3, cycle("1e3", "-2"),
         cycle("1995", "", "N/A", "-", None, "2.5"),
+        cycle("2024-01-31", "1999-12-01T10:00:00Z"),
     ],
     "text": [
         lambda i: f"It has some words, and a comma, and number {i}",
@@ -65,7 +66,7 @@ KINDS: dict[str | None, list[Any]] = {
         lambda i: f"{i},{i % 10}9", lambda i: f"1_00{i}",
         lambda i: f"https://example.org/{i}.jpg", lambda i: f"/images/{i}.jpg",
         lambda i: f"poster-{i}.PNG",
-        cycle("2024-01-31", "1999-12-01T10:00:00Z"), cycle("31.1.2024", "1/12/1999"),
+        cycle("31.1.2024", "1/12/1999"),
         lambda i: {"cast": [{"name": f"Actor {i}"}]}, lambda i: [{"id": 18, "name": "Drama"}],
         lambda i: [["Drama"], ["War"]], lambda i: str([i] * 8),
     ],

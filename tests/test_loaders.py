@@ -316,9 +316,9 @@ def test_format_beats_the_suffix(write: Write) -> None:
     assert ids(load(write("f.csv", '{"id": 1}'), Options(format="ndjson"))) == (["1"], {})
 
 
-@pytest.mark.parametrize("source", ["-", "f.xyz", "f.gz", "none"])
+@pytest.mark.parametrize("source", ["-", "f.xyz", "f.gz"])
 def test_unknown_formats_name_the_known_ones(write: Write, tmp_path: Path, source: str) -> None:
-    path = source if source in ("-", "none") else write(source, "id\n1\n")
+    path = source if source == "-" else write(source, "id\n1\n")
     with pytest.raises(SourceError, match="--format: csv, feed, folder, "):
         load(path)
 
@@ -693,3 +693,9 @@ def test_any_bytes_give_records_or_our_own_error(
     path.write_bytes(content)
     with suppress(SourceError):
         assert all(isinstance(entry, (Record, Reject)) for entry in load(str(path)))
+
+
+def test_what_is_not_there_gets_the_closest_name(tmp_path: Path) -> None:
+    (tmp_path / "posts").mkdir()
+    with pytest.raises(SourceError, match="no file or folder '.*/post'. Did you mean '.*/posts'?"):
+        load(str(tmp_path / "post"))

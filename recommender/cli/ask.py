@@ -9,6 +9,7 @@ import click
 
 from recommender.cli.output import json_option, print_json, print_results, shown_fields
 from recommender.engine import Recommender
+from recommender.fields import as_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -58,7 +59,7 @@ def similar(name: str, id: str, as_json: bool, fields: str | None, **arguments: 
         print_json(results.to_dict())
         return
     seed = engine.item(id, fields=columns[:1]).fields
-    title = next((str(value) for value in seed.values()), id)
+    title = next(map(as_text, seed.values()), id)
     print_results(f"More like {title}", results, columns)
 
 

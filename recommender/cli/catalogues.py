@@ -98,7 +98,8 @@ def _described(server: Server, name: str) -> dict[str, Any]:
     try:
         state = Recommender(name, server=server).state()
     except IndexNotReady:
-        return known
+        prefix = hashes.prefix_of(name, entry.generation)
+        return known | {"items": hashes.count(server.client, prefix)}
     return known | {
         "items": state.items,
         "ready": state.is_ready,

@@ -8,31 +8,32 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from recommender.errors import InvalidParameter, MissingExtra, RecommenderError, SourceError
+from recommender.errors import InvalidParameter, RecommenderError, SourceError
+from recommender.registry import missing
 
 SIDE_FILES = ("-wal", "-journal")
 """What SQLite writes to beside its own file."""
 WAKE_MS = 200
 
 
-def watch(sources: Sequence[str], load: Callable[[], object]) -> None:
+def watch(sources: Sequence[str], load: Callable[[], object], home: str | os.PathLike[str]) -> None:
     """Runs ``load``, and again after every change of the files and folders, until Ctrl-C.
 
     What a later load cannot do, as with a file that is half saved, is said and waits for the next
-    change.
+    change. What happens in ``home``, the data directory, is the loads' own doing.
     """
     try:
         import watchfiles
     except ModuleNotFoundError as error:
-        raise MissingExtra(
-            "--watch needs the package 'watchfiles'", remedy="pip install 'recommender[watch]'"
-        ) from error
+        raise missing("--watch", "watchfiles") from error
     paths = sorted({path for source in sources for path in _paths(source)})
     # A file is watched through its folder: many editors replace it by another one of its name.
     roots = {path if os.path.isdir(path) else os.path.dirname(path) for path in paths}
 
+    own = os.path.realpath(home) + os.sep
+
     def concerns(change: object, changed: str) -> bool:
-        return any(
+        return not changed.startswith(own) and any(
             changed == path or changed.startswith((path + os.sep, *(path + s for s in SIDE_FILES)))
             for path in paths
         )
