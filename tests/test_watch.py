@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ import pytest
 from openai_server import KEY, OpenAIServer, Reply
 from outside import Done, Shell
 
-from recommender.store import hashes
+from recommender.store import embedded, hashes
 from recommender.store.connection import Server
 
 CSV = "id,title\na,A red fish\nb,A blue bird\nc,An old cloud\n"
@@ -284,6 +286,28 @@ def test_a_folder_and_a_file_elsewhere(shell: Shell, server: Server) -> None:
         (shell.folder / "films.csv").write_text(CSV.replace("blue", "green"))
         running.until_loaded(3)
         assert running.loads()[1:] == [(1, 0, 4), (0, 1, 4)]
+
+
+@pytest.fixture
+def inner(request: pytest.FixtureRequest) -> Iterator[Shell]:
+    """A folder of posts that also holds the data directory, with a Redis of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="rec-"))
+    (folder / "spec.yaml").write_text(SPEC)
+    (folder / "one.md").write_text("# Post one\n\nA red fish.\n")
+    yield Shell(folder / request.param, folder)
+    embedded.stop(folder / request.param)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("inner", [".", ".data"], indirect=True)
+def test_its_own_data_are_no_source(inner: Shell) -> None:
+    """Redis writes its log of changes, and the load its rejects, into the folder that is read."""
+    with watching(inner, ".", "--catalogue", "films", "--spec", "spec.yaml") as running:
+        running.ready()
+        (inner.folder / "two.md").write_text("# Post two\n\nA red fish.\n")
+        (inner.folder / "bad.md").write_text("---\nx: [\n---\nA red fish.\n")
+        running.until(lambda: running.loads()[-1][0] == 1 or len(running.out) > 2)
+        assert running.is_quiet() or running.is_quiet()
 
 
 # Databases

@@ -62,7 +62,7 @@ def load(sources: Sequence[str], reading: Reading, **options: Any) -> None:
         sys.exit(3 if report.rejected else 0)
     from recommender.cli.watch import watch  # it needs an extra
 
-    watch(sources, lambda: _load(server, settings, sources, reading, wishes))
+    watch(sources, lambda: _load(server, settings, sources, reading, wishes), settings.home)
 
 
 @dataclass(frozen=True, slots=True)

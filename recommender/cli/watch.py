@@ -13,6 +13,8 @@ from recommender.registry import missing
 
 SIDE_FILES = ("-wal", "-journal")
 """What SQLite writes to beside its own file."""
+OWN_FOLDERS = ("redis", "rejects")
+"""What is written in the data directory: no source, even where that lies in one."""
 WAKE_MS = 200
 
 
@@ -20,7 +22,7 @@ def watch(sources: Sequence[str], load: Callable[[], object], home: str | os.Pat
     """Runs ``load``, and again after every change of the files and folders, until Ctrl-C.
 
     What a later load cannot do, as with a file that is half saved, is said and waits for the next
-    change. What happens in ``home``, the data directory, is the loads' own doing.
+    change. What happens in ``home``, the data directory, may be the loads' own doing.
     """
     try:
         import watchfiles
@@ -30,7 +32,7 @@ def watch(sources: Sequence[str], load: Callable[[], object], home: str | os.Pat
     # A file is watched through its folder: many editors replace it by another one of its name.
     roots = {path if os.path.isdir(path) else os.path.dirname(path) for path in paths}
 
-    own = os.path.realpath(home) + os.sep
+    own = tuple(os.path.join(os.path.realpath(home), folder, "") for folder in OWN_FOLDERS)
 
     def concerns(change: object, changed: str) -> bool:
         return not changed.startswith(own) and any(
