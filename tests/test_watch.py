@@ -110,7 +110,8 @@ def shell(server: Server, home: Path, tmp_path: Path) -> Shell:
 def titles(server: Server, name: str = "films") -> dict[str, str]:
     prefix = hashes.prefix_of(name, 1)
     keys = [key for batch in hashes.scan(server.client, prefix) for key in batch]
-    return {key.decode()[len(prefix) :]: server.client.hget(key, "title").decode() for key in keys}
+    found = {key.decode()[len(prefix) :]: server.client.hget(key, "title") for key in keys}
+    return {id: title.decode() for id, title in found.items() if title}  # it may be gone meanwhile
 
 
 def ctrl_c(running: Watching) -> Done:
