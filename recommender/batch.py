@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from recommender.convert import Converter, Prepared
-from recommender.errors import RecordError
+from recommender.errors import RecordError, SourceError
 from recommender.items import Record, Reject
 from recommender.seen import SeenDocuments, SeenIds
 from recommender.store import hashes
@@ -144,13 +143,21 @@ class Comparer:
         self._taken.add(list(taken))
 
 
-def batches(
-    first: list[Record | Reject], rest: Iterator[Record | Reject]
-) -> Iterator[list[Record | Reject]]:
-    """``first``, then the rest in lists of SIZE."""
-    while first:
-        yield first
-        first = list(islice(rest, SIZE))
+def batches(stream: Iterable[Record | Reject]) -> Iterator[list[Record | Reject]]:
+    """The entries of ``stream`` in lists of SIZE; where it breaks off, first what came before."""
+    batch: list[Record | Reject] = []
+    try:
+        for entry in stream:
+            batch.append(entry)
+            if len(batch) == SIZE:
+                yield batch
+                batch = []
+    except SourceError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 def begin_write(

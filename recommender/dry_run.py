@@ -28,6 +28,7 @@ def plan(
     on_reject: Callable[[Reject], None],
     *,
     prune: bool,
+    within: str,
     force: bool,
 ) -> Report:
     """The report that a load of ``batches`` would give; ``items`` are those of now.
@@ -57,10 +58,11 @@ def plan(
     report.items = hashes.count(client, opening.prefix)
     report.cost = Cost.sum(meter.cost() for meter in {*meters.values()}).to_dict()
     if prune:
-        report.removed = len(lost(client, opening.prefix, source))
+        keys, items = lost(client, opening.prefix, source, within)
+        report.removed = len(keys)
         try:
             if not force:
-                check(report.catalogue, source, report.removed, report.items)
+                check(report.catalogue, source, report.removed, items)
         except PruneRefused as error:
             progress.note(f"--prune would be refused: {error}")
             report.removed = 0

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import islice
+from itertools import chain
 
-from recommender.batch import SIZE, Comparer, batches
+from recommender.batch import Comparer, batches
 from recommender.catalogue import PARENT, Catalogue, VectorSpec
 from recommender.convert import Converter, parse_vector
 from recommender.embedders.base import Embedder, make_embedder
@@ -58,8 +58,8 @@ def begin(
     skip_repeated: bool,
 ) -> tuple[Opening, Comparer, Iterator[list[Record | Reject]]]:
     """Opens ``catalogue`` for ``records``: it, what compares them, and their batches."""
-    stream = spread(records, catalogue) if catalogue.passages else iter(records)
-    first = list(islice(stream, SIZE))
+    parts = batches(spread(records, catalogue) if catalogue.passages else records)
+    first = next(parts, [])
     opening = open_for_writing(client, catalogue, first, settings)
     if note := _missing_columns(opening, first):
         progress.note(note)
@@ -71,7 +71,7 @@ def begin(
         skip_repeated=skip_repeated,
         parent=catalogue.column(PARENT) if catalogue.passages else None,
     )
-    return opening, source, batches(first, stream)
+    return opening, source, chain([first], parts) if first else parts
 
 
 def open_for_writing(

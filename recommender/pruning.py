@@ -5,6 +5,7 @@ from __future__ import annotations
 from recommender.batch import Comparer
 from recommender.errors import PruneRefused
 from recommender.opening import Opening
+from recommender.seen import SeenIds
 from recommender.store import hashes
 from recommender.store.connection import Client
 
@@ -12,14 +13,20 @@ MOST = 0.5
 """The largest part of a catalogue that a source may lose without ``force``."""
 
 
-def lost(client: Client, prefix: str, source: Comparer) -> set[bytes]:
-    """The keys of the items that no record of ``source`` names, not even a bad one."""
+def lost(client: Client, prefix: str, source: Comparer, within: str) -> tuple[set[bytes], int]:
+    """The keys of the items that no record of ``source`` names, not even a bad one.
+
+    Only items whose ids begin with ``within`` are looked at; how many these are comes second.
+    """
     keys: set[bytes] = set()
+    seen = SeenIds()
     for batch in hashes.scan(client, prefix):
-        ids = [key[len(prefix.encode()) :].decode() for key in batch]
-        named = zip(batch, source.names(ids), strict=True)
-        keys.update(key for key, is_named in named if not is_named)
-    return keys
+        ids = [key[len(prefix.encode()) :].decode() for key in dict.fromkeys(batch)]
+        ids = [id for id in ids if id.startswith(within)]
+        named = zip(ids, source.names(ids), strict=True)
+        keys.update((prefix + id).encode() for id, is_named in named if not is_named)
+        seen.add(ids)
+    return keys, len(seen)
 
 
 def check(name: str, source: Comparer, lost: int, items: int) -> None:
@@ -41,13 +48,14 @@ def check(name: str, source: Comparer, lost: int, items: int) -> None:
         )
 
 
-def prune_lost(client: Client, opening: Opening, source: Comparer, new: int, *, force: bool) -> int:
+def prune_lost(
+    client: Client, opening: Opening, source: Comparer, new: int, *, within: str, force: bool
+) -> int:
     """Removes what ``source`` lost and says how many items that were. Raises PruneRefused.
 
     ``new`` is how many items this load has added.
     """
-    keys = lost(client, opening.prefix, source)
-    if keys and not force:
-        before = hashes.count(client, opening.prefix) - new
-        check(opening.entry.catalogue.name, source, len(keys), before)
+    keys, items = lost(client, opening.prefix, source, within)
+    if not force:
+        check(opening.entry.catalogue.name, source, len(keys), items - new)
     return hashes.delete(client, sorted(keys))

@@ -40,6 +40,7 @@ def sync(
     settings: Settings | None = None,
     *,
     prune: bool = False,
+    within: str = "",
     force: bool = False,
     skip_repeated: bool = False,
     dry_run: bool = False,
@@ -48,8 +49,9 @@ def sync(
 ) -> Report:
     """Brings the catalogue in step with ``records``; what they do not name stays as it is.
 
-    With ``prune`` that is removed, unless it is more than half of the catalogue, or a record that
-    could not be read may be one of them: ``force`` removes it all the same. Of records with one id
+    With ``prune`` that is removed, unless it is more than half of what there is, or a record that
+    could not be read may be one of them: ``force`` removes it all the same. ``within`` spares the
+    items whose ids do not begin so, as those of another source. Of records with one id
     the first good one counts; the others are rejected, or with ``skip_repeated`` passed over.
     ``dry_run`` writes nothing and reports what would be done, and what it would cost.
     ``settings`` hold the embedders' keys (the environment's by default); ``on_reject`` gets each
@@ -67,8 +69,9 @@ def sync(
             server.client, catalogue, records, settings, progress, skip_repeated=skip_repeated
         )
         report = plan(
-            server.client, *begun, settings, progress, on_reject, prune=prune, force=force
-        )
+            server.client, *begun, settings, progress, on_reject,
+            prune=prune, within=within, force=force,
+        )  # fmt: skip
         report.seconds = round(time.monotonic() - began, 3)
         return report
     waiting = f"waiting: {catalogue.name!r} is being loaded by another process"
@@ -78,7 +81,9 @@ def sync(
             server.client, catalogue, records, settings, progress, skip_repeated=skip_repeated
         )
         load = _Load(server, opening, source, settings, progress, on_reject, check_lock)
-        remove = partial(prune_lost, server.client, opening, source, force=force) if prune else None
+        remove = None
+        if prune:
+            remove = partial(prune_lost, server.client, opening, source, within=within, force=force)
         report = load.run(batches, remove)
     report.seconds = round(time.monotonic() - began, 3)
     return report

@@ -515,3 +515,22 @@ def test_a_dry_run_of_the_command(shell: Shell, spec: str, server: Server) -> No
     assert (done.json["dry_run"], done.json["cost"]["tokens"]) == (True, 0)
     assert "would be refused" in done.err
     assert everything(server) == before
+
+
+def test_a_prefix_keeps_what_lies_under_another_one(shell: Shell, spec: str) -> None:
+    file = write(shell, "shop.ndjson", TEN)
+    for prefix in ("a/", "b/"):
+        assert shell.call("load", file, "--spec", spec, "--prefix", prefix).code == 0
+    write(shell, file, TEN[:6])
+    done = shell.call("load", file, "--prefix", "b/", "--prune", "--json")
+    assert (done.code, done.json["removed"], done.json["items"]) == (0, 4, 16)
+    write(shell, file, TEN[:1])
+    done = shell.call("load", file, "--prefix", "b/", "--prune")
+    assert (done.code, "5 of the 6 items" in done.err) == (1, True)
+
+
+def test_what_came_before_a_source_broke_off_is_loaded(shell: Shell, spec: str) -> None:
+    (shell.folder / "cut.json").write_text(json.dumps(TEN)[:-40])
+    done = shell.call("load", "cut.json", "--catalogue", "cut")
+    assert (done.code, "is not JSON after record 9" in done.err) == (1, True)
+    assert shell.call("info", "cut", "--json").json["items"] == 9

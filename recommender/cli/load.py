@@ -27,7 +27,9 @@ from recommender.sync import sync
 @click.option("--prune", is_flag=True, help="Remove what the sources no longer have.")
 @click.option("--force", is_flag=True, help="Prune more than half of the catalogue, too.")
 @click.option(
-    "--last-wins", is_flag=True, help="Of sources with the same id the last counts, no error."
+    "--last-wins",
+    is_flag=True,
+    help="Of sources with the same id the last counts, no error; within one source the first.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, and what it costs.")
 @click.option("--watch", is_flag=True, help="Load again whenever the sources change.")
@@ -109,6 +111,7 @@ def _load(
                 reading.prefixed(records, catalogue.id),
                 settings,
                 prune=wishes.prune,
+                within=reading.prefix,
                 force=wishes.force,
                 skip_repeated=wishes.last_wins,
                 dry_run=wishes.dry_run,

@@ -94,18 +94,13 @@ class Reading:
 
     def inferred(self, records: Records, name: str) -> tuple[Catalogue, Records]:
         """The catalogue that the first records suggest, and all records again."""
-        first = list(islice(records, SAMPLE))
+        first, rest = _ahead(records, SAMPLE)
         sample = [record for record in first if isinstance(record, Record)]
         if not first:
             raise SourceError("the source gave no record", remedy="A draft, for example, is none")
-        if first and not sample:
-            reasons = [
-                f"{entry.place}: {entry.reason}" for entry in first if isinstance(entry, Reject)
-            ]
-            raise SourceError(
-                f"not one of {len(first):,} records is any good: {'; '.join(reasons[:3])}"
-            )
-        return infer_catalogue(sample, name, id=self.id_column), chain(first, records)
+        if not sample:
+            raise _all_bad([entry for entry in first if isinstance(entry, Reject)])
+        return infer_catalogue(sample, name, id=self.id_column), chain(first, rest)
 
     def check_id(self, catalogue: Catalogue) -> None:
         """Raises InvalidParameter where ``--id`` is another column than the catalogue's."""
@@ -142,6 +137,34 @@ def source_options(command: Command) -> Command:
     for option in reversed(OPTIONS):
         run = option(run)
     return run
+
+
+def _ahead(records: Records, count: int) -> tuple[list[Record | Reject], Records]:
+    """The first ``count`` and the rest; where they break off, that comes with the rest."""
+    first: list[Record | Reject] = []
+    try:
+        for record in islice(records, count):
+            first.append(record)
+    except SourceError as error:
+        if not first:
+            raise
+        return first, _broken(error)
+    return first, records
+
+
+def _broken(error: SourceError) -> Records:
+    raise error
+    yield  # so that it is raised where the next record is asked for
+
+
+def _all_bad(rejects: list[Reject]) -> SourceError:
+    reasons = "; ".join(f"{reject.place}: {reject.reason}" for reject in rejects[:3])
+    if len(rejects) == 1:
+        return SourceError(f"the only record cannot be used: {reasons}")
+    return SourceError(
+        f"not one of the first {len(rejects):,} records can be used: {reasons}",
+        remedy="Is it text, in this format (--format) and this encoding (--encoding)?",
+    )
 
 
 def _name(source: str) -> str:
