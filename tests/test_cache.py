@@ -21,8 +21,9 @@ from redis.retry import Retry
 from recommender.embedders.base import embed_all, make_embedder
 from recommender.embedders.cached import CALL_BYTES, Cached, digest_of
 from recommender.errors import EmbedderError, StoreError, TextRefused
-from recommender.store import catalogues, embeddings
+from recommender.store import catalogues, embeddings, hashes
 from recommender.store.connection import Server
+from recommender.store.embeddings import Kept
 
 SMALL = "text-embedding-3-small"
 
@@ -39,7 +40,7 @@ def sent(openai: OpenAIServer) -> list[str]:
 
 def cached(openai: OpenAIServer, server: Server, model: str = SMALL, dims: int = 3) -> Cached:
     embedder = make_embedder(f"openai:{model}", dims, openai.settings())
-    return Cached(embedder, embeddings.Kept(server.client, embedder.name, embedder.dims))
+    return Cached(embedder, Kept(server.client, embedder.name, embedder.dims))
 
 
 # Never paid for twice
@@ -128,7 +129,7 @@ def test_no_texts(openai: OpenAIServer, server: Server) -> None:
 
 def test_it_is_otherwise_like_what_it_wraps(openai: OpenAIServer, server: Server) -> None:
     inner = make_embedder("openai:letters", None, openai.settings())
-    around = Cached(inner, embeddings.Kept(server.client, inner.name, inner.dims))
+    around = Cached(inner, Kept(server.client, inner.name, inner.dims))
     for name in ("name", "dims", "batch_size", "is_remote", "max_bytes"):
         assert getattr(around, name) == getattr(inner, name)
 
@@ -257,20 +258,20 @@ def test_a_thread_that_waited_for_one_that_failed_tries_itself() -> None:
 
 def test_rows_come_back_as_they_were_put(server: Server) -> None:
     client = server.client
-    assert embeddings.get(client, "m", 2, []) == []
-    assert embeddings.get(client, "m", 2, [b"a" * 16, b"b" * 16]) == [None, None]
-    embeddings.put(client, "m", 2, {b"a" * 16: b"12345678", b"\0\r\n" * 5 + b"\xff": b"\0" * 8})
-    embeddings.put(client, "m", 2, {})
-    found = embeddings.get(client, "m", 2, [b"\0\r\n" * 5 + b"\xff", b"b" * 16, b"a" * 16])
+    assert Kept(client, "m", 2).get([]) == []
+    assert Kept(client, "m", 2).get([b"a" * 16, b"b" * 16]) == [None, None]
+    Kept(client, "m", 2).put({b"a" * 16: b"12345678", b"\0\r\n" * 5 + b"\xff": b"\0" * 8})
+    Kept(client, "m", 2).put({})
+    found = Kept(client, "m", 2).get([b"\0\r\n" * 5 + b"\xff", b"b" * 16, b"a" * 16])
     assert found == [b"\0" * 8, None, b"12345678"]
-    assert embeddings.get(client, "m", 3, [b"a" * 16]) == [None]
+    assert Kept(client, "m", 3).get([b"a" * 16]) == [None]
 
 
 def test_a_batch_is_one_command(server: Server) -> None:
     rows = {bytes([number]) * 16: b"12345678" for number in range(256)}
     server.client.config_resetstat()
-    embeddings.put(server.client, "m", 2, rows)
-    assert embeddings.get(server.client, "m", 2, list(rows)) == list(rows.values())
+    Kept(server.client, "m", 2).put(rows)
+    assert Kept(server.client, "m", 2).get(list(rows)) == list(rows.values())
     calls = server.client.info("commandstats")
     assert (calls["cmdstat_hset"]["calls"], calls["cmdstat_hmget"]["calls"]) == (1, 1)
 
@@ -280,9 +281,9 @@ def test_sizes_and_clearing(server: Server) -> None:
     assert embeddings.sizes(client) == []
     vector = np.zeros(1000, "<f4").tobytes()
     thousand = {number.to_bytes(16, "big"): vector for number in range(1000)}
-    embeddings.put(client, "openai:b", 1000, thousand)
-    embeddings.put(client, "openai:b", 8, {b"x" * 16: b"\0" * 32})
-    embeddings.put(client, "openai:a:b/c*", 8, {b"x" * 16: b"\0" * 32, b"y" * 16: b"\0" * 32})
+    Kept(client, "openai:b", 1000).put(thousand)
+    Kept(client, "openai:b", 8).put({b"x" * 16: b"\0" * 32})
+    Kept(client, "openai:a:b/c*", 8).put({b"x" * 16: b"\0" * 32, b"y" * 16: b"\0" * 32})
     kept = [(size.name, size.dims, size.texts) for size in embeddings.sizes(client)]
     assert kept == [("openai:a:b/c*", 8, 2), ("openai:b", 8, 1), ("openai:b", 1000, 1000)]
     assert 4 < embeddings.sizes(client)[2].megabytes < 8
@@ -311,7 +312,7 @@ def test_a_full_redis_loses_no_embedding(openai: OpenAIServer, server: Server) -
     try:
         assert embedder.embed(["a", "b"]).tolist() == [[1, 0, 0], [0, 1, 0]]
         with pytest.raises(StoreError, match="out of memory"):
-            embeddings.put(server.client, "m", 2, {b"x" * 16: b"\0" * 8})
+            hashes.write(server.client, "film:1:item:", [("a", {"x": b"y"}, ())])
     finally:
         server.client.config_set("maxmemory", "0")
     assert embeddings.sizes(server.client)[0].texts == 1
@@ -332,7 +333,7 @@ def test_a_redis_that_refuses_is_an_error_before_anything_is_paid_for(
 def test_a_lost_redis_is_an_error_as_everywhere(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "none")
     client = redis.Redis(unix_socket_path=nowhere, retry=Retry(NoBackoff(), 0))
-    kept = embeddings.Kept(client, "m", 2)
+    kept = Kept(client, "m", 2)
     with pytest.raises(StoreError, match="does not answer"):
         kept.get([b"x" * 16])
     with pytest.raises(StoreError, match="does not answer"):
@@ -351,8 +352,8 @@ def shell(server: Server, home: Path, tmp_path: Path) -> Shell:
 def full(server: Server) -> Server:
     """A Redis with two vectors of one embedder and one of another."""
     vector = np.ones(2, "<f4").tobytes()
-    embeddings.put(server.client, "openai:small", 2, {b"x" * 16: vector, b"y" * 16: vector})
-    embeddings.put(server.client, "openai:large", 2, {b"x" * 16: vector})
+    Kept(server.client, "openai:small", 2).put({b"x" * 16: vector, b"y" * 16: vector})
+    Kept(server.client, "openai:large", 2).put({b"x" * 16: vector})
     return server
 
 

@@ -14,7 +14,9 @@ from 1,536 (redisvl 0.28, local Redis, two cores).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 import redis
 
@@ -39,42 +41,30 @@ class Kept:
     """What is kept of one embedder: the cache that ``Cached`` asks. For many threads at once."""
 
     def __init__(self, client: Client, name: str, dims: int) -> None:
-        self._client, self._name, self._dims = client, name, dims
+        self._client, self._key = client, key_of(name, dims)
 
     def get(self, digests: Sequence[bytes]) -> list[bytes | None]:
-        """The vectors of the texts with these digests, None where none is kept."""
-        return get(self._client, self._name, self._dims, digests)
+        """The vectors of the texts with these digests, None where none is kept; one round trip."""
+        if not digests:
+            return []
+        with translated():
+            found: list[bytes | None] = self._client.execute_command("HMGET", self._key, *digests)
+        return found
 
     def put(self, vectors: Mapping[bytes, bytes]) -> None:
         """Keeps vectors by their texts' digests, or does nothing where Redis has no memory left.
 
         They are paid for and the caller has them: what they are for may still succeed.
         """
-        with translated():
-            try:
-                _put(self._client, self._name, self._dims, vectors)
-            except redis.OutOfMemoryError:
-                return
+        if not vectors:
+            return
+        with translated(), suppress(redis.OutOfMemoryError):
+            self._client.execute_command("HSET", self._key, *chain.from_iterable(vectors.items()))
 
 
 def key_of(name: str, dims: int) -> str:
     """The hash of the embedder ``name`` with vectors of ``dims`` numbers."""
     return f"{PREFIX}{name}:{dims}"
-
-
-def get(client: Client, name: str, dims: int, digests: Sequence[bytes]) -> list[bytes | None]:
-    """The vectors of the texts with these digests, None where none is kept; one round trip."""
-    if not digests:
-        return []
-    with translated():
-        found: list[bytes | None] = client.execute_command("HMGET", key_of(name, dims), *digests)
-    return found
-
-
-def put(client: Client, name: str, dims: int, vectors: Mapping[bytes, bytes]) -> None:
-    """Keeps vectors by their texts' digests; one round trip."""
-    with translated():
-        _put(client, name, dims, vectors)
 
 
 def sizes(client: Client) -> list[Size]:
@@ -97,12 +87,6 @@ def clear(client: Client, name: str | None = None) -> int:
                 removed += int(client.hlen(key_of(found, dims)))
                 client.unlink(key_of(found, dims))  # the memory is given back in the background
     return removed
-
-
-def _put(client: Client, name: str, dims: int, vectors: Mapping[bytes, bytes]) -> None:
-    if vectors:
-        flat = [part for pair in vectors.items() for part in pair]
-        client.execute_command("HSET", key_of(name, dims), *flat)
 
 
 def _embedders(client: Client) -> list[tuple[str, int]]:
