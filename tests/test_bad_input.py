@@ -252,6 +252,26 @@ def test_the_rejects_file_is_of_the_last_load(shell: Shell) -> None:
     assert not Path(first.json["rejects"]).exists()
 
 
+def test_a_load_that_does_not_begin_leaves_the_rejects_file(shell: Shell) -> None:
+    write(shell, "films.csv", [*GOOD, "g1,Again,1"])
+    first = load(shell, "films.csv")
+    (shell.folder / "films.csv").unlink()  # as well it might wait for another process
+    fails(load(shell, "films.csv"), "films.csv")
+    assert [row["id"] for row in rejected(first)] == ["g1"]
+
+
+def test_no_control_character_of_a_source_reaches_the_terminal(shell: Shell) -> None:
+    write(shell, "films.csv", [*GOOD, 'g9,"\x1b[31mred\rname: evil",1'])
+    shown = shell.call("infer", "films.csv", "--spec", "spec.yaml", "--preview", "9").out
+    assert shown.endswith("# text:  [31mred\n#   name: evil\n")
+    folder = shell.folder / "posts"
+    folder.mkdir()
+    (folder / "\x1b[31mred.csv").write_text("id,title\na,One two\na,One\n")
+    done = shell.call("load", "posts/\x1b[31mred.csv", "--catalogue", "red")
+    assert "\x1b" not in done.err
+    assert "Rejected:  [31mred.csv, line 3: the id 'a' came before" in done.err
+
+
 @pytest.mark.parametrize("fault", ["a file in its way", "no room"])
 def test_a_rejects_file_that_cannot_be_written(shell: Shell, server: Server, fault: str) -> None:
     write(shell, "films.csv", [*GOOD, "g1,Again,1"])

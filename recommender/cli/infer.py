@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from recommender.catalogue import Catalogue
-from recommender.cli.output import json_option, print_json
+from recommender.cli.output import json_option, print_json, printable
 from recommender.cli.sources import Reading, source_options
 from recommender.convert import Converter
 from recommender.embedders.base import longest_text
@@ -51,11 +51,13 @@ def infer(sources: Sequence[str], reading: Reading, preview: int | None, as_json
         return
     click.echo(catalogue.to_yaml(), nl=False)
     for text in texts:
-        click.echo(f"\n# {text['place']}" + (f" ({text['id']})" if "id" in text else ""))
+        place = f"{text['place']} ({text['id']})" if "id" in text else text["place"]
+        click.echo(f"\n# {printable(place)}")
         for vector, words in text.get("texts", {}).items():
-            click.echo(f"# {vector}: " + words.replace("\n", "\n#   "))
+            lines = map(printable, words.splitlines())
+            click.echo(f"# {vector}: " + "\n#   ".join(lines))
         for warning in text["warnings"]:
-            click.echo(f"# ! {warning}")
+            click.echo(f"# ! {printable(warning)}")
 
 
 def _texts(catalogue: Catalogue, records: Iterator[Record | Reject]) -> Iterator[dict[str, Any]]:

@@ -106,6 +106,11 @@ def print_mapping(values: Mapping[str, Any]) -> None:
         click.echo(f"{name:<{width}}  {_text(value)}")
 
 
+def printable(text: str) -> str:
+    """The text on one line: control characters of a source must not reach the terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def _shown(value: Any, limit: int = CELL) -> str:
     text = _text(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
@@ -116,5 +121,4 @@ def _text(value: Any) -> str:
         value = ", ".join(map(str, value))
     elif isinstance(value, bool):
         value = "yes" if value else "no"
-    # Control characters of a source must not reach the terminal.
-    return "".join(letter if letter.isprintable() else " " for letter in str(value))
+    return printable(str(value))
