@@ -27,6 +27,8 @@ ENOUGH = 10
 ID_NAMES = ("id", "_id", "uuid", "guid", "sku", "key", "slug", "url", "link", "permalink", "path")
 SURE_ID_NAMES = ID_NAMES[:5]
 TITLE_NAMES = ("title", "name", "headline", "label", "subject", "product")
+SURE_TITLE_NAMES = TITLE_NAMES[:3]
+"""No lists of labels, whatever signs they hold: "Bread | My Blog" is one title."""
 PLACE_NAMES = ("geo", "location", "place", "position", "coordinates", "lonlat", "point")
 SEPARATORS = ("|", ";", ",")
 
@@ -195,14 +197,16 @@ def _are_labels(column: Column) -> bool:
 def _field_of_text(column: Column) -> FieldSpec:
     if any(column.share(pattern) >= 0.9 for pattern in (URL, DATE, PRICE)):
         return FieldSpec(type="stored")
-    separator = _separator(column)
+    name = column.name.lower()
+    is_title = name in TITLE_NAMES
+    separator = None if name in SURE_TITLE_NAMES else _separator(column)
     if separator:
         return FieldSpec(type="tag", separator=separator)
     words = _mean(len(text.split()) for text in column.texts)
-    if column.name.lower() not in TITLE_NAMES and _repeats(column.texts) and words <= 4:
+    if not is_title and _repeats(column.texts) and words <= 4:
         return FieldSpec(type="tag")
     has_words = _mean(bool(WORD.search(text)) for text in column.texts) >= 0.5
-    if has_words and (words >= 1.5 or column.name.lower() in TITLE_NAMES):
+    if has_words and (words >= 1.5 or is_title):
         return FieldSpec(type="text")
     return FieldSpec(type="stored")
 

@@ -200,6 +200,12 @@ def test_one_word_titles_are_text() -> None:
     assert inferred([{"id": "1", "title": "Alien"}]).fields["title"].type == "text"
 
 
+@pytest.mark.parametrize("name", ["title", "Name"])
+def test_a_title_with_the_name_of_its_site_is_no_list_of_labels(name: str) -> None:
+    catalogue = inferred([{"id": str(n), name: f"Bread {n} | My Blog"} for n in range(60)])
+    assert catalogue.fields[name] == FieldSpec(type="text")
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
