@@ -14,7 +14,8 @@ from recommender.items import Record, Reject
 
 READ = 64 * 1024  # characters
 BLANK = re.compile(r"[ \t\r\n]*")
-KINDS = {"{": "an object", '"': "text", "t": "true or false", "f": "true or false", "n": "null"}
+KINDS = {'"': "text", "t": "true or false", "f": "true or false", "n": "null"}
+KINDS |= dict.fromkeys("-0123456789", "a number")
 
 
 def load(source: str, options: Options) -> Iterator[Record | Reject]:
@@ -33,8 +34,10 @@ def _entries(window: _Window) -> Iterator[Record | Reject]:
         yield from _array(window)
     elif found == "{":
         yield from _object(window)
+    elif found in KINDS:
+        raise window.unwanted(KINDS[found])
     elif found:
-        raise window.unwanted(KINDS.get(found, "a number"))
+        raise window.broken("it begins with neither [ nor {")
     if window.skip_blanks():
         raise window.broken("it is closed but more follows")
 

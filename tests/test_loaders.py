@@ -479,6 +479,12 @@ def test_json_that_is_no_array(write: Write, content: str, found: str) -> None:
     assert "--format ndjson" in message
 
 
+def test_what_is_no_json_at_all(write: Write) -> None:
+    assert "f.json is not JSON after record 0: it begins with" in refused(
+        write("f.json", "\x7fELF")
+    )
+
+
 @pytest.mark.parametrize("content", [" [ ] ", " { } "])
 def test_an_empty_array_or_object(write: Write, content: str) -> None:
     assert "f.json is empty" in refused(write("f.json", content))
@@ -697,5 +703,5 @@ def test_any_bytes_give_records_or_our_own_error(
 
 def test_what_is_not_there_gets_the_closest_name(tmp_path: Path) -> None:
     (tmp_path / "posts").mkdir()
-    with pytest.raises(SourceError, match="no file or folder '.*/post'. Did you mean '.*/posts'?"):
+    with pytest.raises(SourceError, match=r"no file or folder '.*/post'. Did you mean '.*/posts'?"):
         load(str(tmp_path / "post"))
