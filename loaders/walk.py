@@ -15,7 +15,8 @@ from recommender.errors import InvalidParameter, RecordError, SourceError
 from recommender.items import Reject
 
 PASSED_OVER = (
-    "__pycache__", "node_modules", "venv", "_drafts", "_includes", "_layouts", "_site",
+    "__pycache__", "node_modules", "site-packages", "venv", "_drafts", "_includes", "_layouts",
+    "_site",
 )  # fmt: skip
 """Folders that hold nothing of one's own, beside the hidden ones."""
 

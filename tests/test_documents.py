@@ -104,6 +104,7 @@ def test_a_folder_of_documents_in_the_order_of_their_paths(files: Files) -> None
             ".git/x.md": "no",
             ".hidden.md": "no",
             "node_modules/lib/README.md": "no",
+            "env/lib/python3.12/site-packages/lib/README.md": "no",
             "_drafts/idea.md": "no",
         }
     )
