@@ -107,8 +107,8 @@ def _engine(url: URL) -> Engine:
         engine = sqlalchemy.create_engine(url, poolclass=NullPool)
     except NoSuchModuleError as error:
         raise SourceError(
-            f"there is no database {drivername!r} for SQLAlchemy here",
-            remedy=suggest(backend, BACKENDS, "databases"),
+            f"{drivername}:// is neither an address of the web nor a database known here",
+            remedy=suggest(backend, ("http", "https", *BACKENDS), "addresses"),
         ) from error
     except ImportError as error:
         package = (error.name or url.get_driver_name()).partition(".")[0]

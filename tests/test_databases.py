@@ -519,6 +519,7 @@ BAD_URLS = [
     ("postgresql+psycopg://reader:{password}@here:port/films", "URL cannot be read"),
     ("postgresql+psycopg://reader:a@b{password}@here/films", "URL"),
     ("postgres://reader:{password}@here/films", "Did you mean 'postgresql'?"),
+    ("ftp://reader:{password}@here/films", "The addresses are: http, https, mariadb, mssql,"),
     ("nosuch://reader:{password}@here/films", "postgresql"),
     ("no such://reader:{password}@here/films", "URL cannot be read"),
 ]
