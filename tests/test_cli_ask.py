@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -256,6 +257,15 @@ def test_a_pipe_gets_whole_ids(shell: Shell) -> None:
     shown = shell.run(*asked, COLUMNS="").out  # as in a cron job: nobody says how wide it is
     rows = [line.split() for line in shown.splitlines() if re.match(r" ?-?\d\.\d", line)]
     assert [row[1] for row in rows] == ids
+
+
+def test_an_id_that_is_a_title_has_one_column(shell: Shell) -> None:
+    films = {name: [n + 0.5] * 8 for n, name in enumerate(("The Thing", "Alien 3", "Up"))}
+    shell.folder.joinpath("named.json").write_text(json.dumps(films))
+    assert shell.run("load", "named.json").code == 0
+    title, _, names, *_ = shell.run("similar", "named", "Alien 3").out.splitlines()
+    assert title.strip() == "More like Alien 3"
+    assert names.split() == ["score", "id"]
 
 
 def test_numbers_are_shown_as_they_are(shell: Shell) -> None:

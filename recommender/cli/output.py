@@ -91,8 +91,15 @@ def print_results(title: str, results: Results, columns: Sequence[str]) -> None:
 
 
 def shown_fields(catalogue: Catalogue) -> list[str]:
-    """The fields worth a column when nobody has said which: a title, then what is short."""
-    kinds = {name: field.type for name, field in catalogue.fields.items()}
+    """The fields worth a column when nobody has said which: a title, then what is short.
+
+    Not one that is the id: that has a column already.
+    """
+    kinds = {
+        name: field.type
+        for name, field in catalogue.fields.items()
+        if catalogue.column(name) != catalogue.id
+    }
     texts = [name for name, kind in kinds.items() if kind == "text"][:1]
     tags = [name for name, kind in kinds.items() if kind == "tag"][:2]
     numbers = [name for name, kind in kinds.items() if kind == "number"][:1]
