@@ -17,16 +17,13 @@ from recommender.seen import SeenIds
 from recommender.settings import Settings
 from recommender.tokens import encoding_of, estimate
 
-FREE = ("wordllama", "given")
-"""Embedders that ask nobody."""
-
 RECENT = 1000
 """Texts held whole; of those before them, however many, only a digest is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What it takes to embed ``texts`` texts.
+    """What it takes to embed ``texts`` texts remotely.
 
     ``tokens`` are those sent over the network; ``exact`` says that they were counted and not
     estimated. ``dollars`` is None where the price is not known.
@@ -45,7 +42,7 @@ class Cost:
         return cls(
             texts=sum(cost.texts for cost in costs),
             tokens=sum(cost.tokens for cost in costs),
-            dollars=sum(dollars) if len(dollars) == len(costs) else None,
+            dollars=sum(dollars, 0.0) if len(dollars) == len(costs) else None,
             exact=all(cost.exact for cost in costs),
         )
 
@@ -56,7 +53,7 @@ class Cost:
 
 
 class Meter:
-    """Adds up what the texts given to one embedder would cost; nothing is sent anywhere.
+    """Adds up what the texts given to one remote embedder would cost; nothing is sent anywhere.
 
     ``settings`` say whose server it is (the environment's by default): only OpenAI's own has a
     price. Tokens are counted as they would be sent: equal texts once, because what was paid for is
@@ -67,7 +64,6 @@ class Meter:
         settings = settings or Settings.from_env()
         kind, _, model = embedder_name.partition(":")
         self._model = model.rpartition("/")[2] if kind == "openai" else None
-        self._free = kind in FREE
         self._max_bytes = max_bytes_of(model, settings) if kind == "openai" else None
         self._price = _price(self._model) if self._model and _is_openai(settings) else None
         self._texts = self._tokens = 0
@@ -78,7 +74,7 @@ class Meter:
     def add(self, text: str) -> None:
         """One more text; the first may take seconds, when tiktoken fetches its vocabulary."""
         self._texts += 1
-        if self._free or not text.strip() or not self._is_new(text):
+        if not text.strip() or not self._is_new(text):
             return
         passages = [text] if self._max_bytes is None else split(text, self._max_bytes)
         encoding = encoding_of(self._model) if self._model else None

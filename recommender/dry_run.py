@@ -33,8 +33,9 @@ def plan(
 ) -> Report:
     """The report that a load of ``batches`` would give; ``items`` are those of now.
 
-    ``embedded`` counts the items whose vectors would be made; of these ``cost`` leaves out what is
-    kept from earlier. Raises SourceError where not one record can be used.
+    ``embedded`` counts the items whose vectors would be made; ``cost`` leaves out what is kept from
+    earlier, and what is embedded on this machine. Raises SourceError where not one record can be
+    used.
     """
     report = Report(opening.entry.catalogue.name, opening.entry.generation, dry_run=True)
     given = _given(opening.entry.catalogue)
@@ -76,18 +77,21 @@ def _given(catalogue: Catalogue) -> Embedding:
 
 
 def _meters(opening: Opening, settings: Settings) -> dict[str, Meter]:
-    """A meter a vector; vectors of one embedder share it, because no text is paid for twice."""
-    made: dict[tuple[str, int], Meter] = {}
-    for embedder in opening.embedders.values():
-        made.setdefault((embedder.name, embedder.dims), Meter(embedder.name, settings))
-    return {name: made[each.name, each.dims] for name, each in opening.embedders.items()}
+    """A meter for each vector of a remote embedder; those of one embedder share it.
+
+    No text is paid for twice.
+    """
+    remote = {name: each for name, each in opening.embedders.items() if each.is_remote}
+    keys = {(each.name, each.dims) for each in remote.values()}
+    made = {key: Meter(key[0], settings) for key in keys}
+    return {name: made[each.name, each.dims] for name, each in remote.items()}
 
 
 def _metered(opening: Opening, rows: Sequence[Row], meters: Mapping[str, Meter]) -> int:
-    """How many of the rows need vectors; their texts that have to be paid for are metered."""
+    """How many of the rows need vectors; their texts that would be sent are metered."""
     changed = [row for row in rows if row.needs_vectors]
     for name, meter in meters.items():
         texts = [row.prepared.texts[name] for row in changed]
         for text in opening.unknown(name, texts):
             meter.add(text)
-    return len(changed) if meters else 0
+    return len(changed) if opening.embedders else 0

@@ -104,11 +104,6 @@ def test_blank_texts_are_not_sent(tiktoken: Any) -> None:
 # Whose price
 
 
-@pytest.mark.parametrize("name", ["wordllama", "given"])
-def test_what_asks_nobody_costs_nothing(name: str) -> None:
-    assert metered(name, ["some words"] * 3) == Cost(3, 0, 0.0, True)
-
-
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
