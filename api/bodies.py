@@ -12,7 +12,7 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
 from recommender import Record, Reject
-from recommender.errors import InvalidParameter
+from recommender.errors import InvalidParameter, kind_of
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 
@@ -35,7 +35,7 @@ def read_object() -> dict[str, Any]:
     value = _whole()
     if not isinstance(value, dict):
         raise InvalidParameter(
-            "body", f"the body is {_kind(value)}", remedy='Send an object: {"fields": {...}}'
+            "body", f"the body is {kind_of(value)}", remedy='Send an object: {"fields": {...}}'
         )
     if fault := _repeated(value):
         raise InvalidParameter("body", fault, remedy="Send it once")
@@ -81,7 +81,7 @@ def _array() -> Iterator[list[Record | Reject]]:
     if not isinstance(values, list):
         raise InvalidParameter(
             "body",
-            f"the body is {_kind(values)}",
+            f"the body is {kind_of(values)}",
             remedy=f"Send an array of items, or items on a line each as {NDJSON}",
         )
     for start in range(0, len(values), BATCH_RECORDS):
@@ -127,7 +127,7 @@ def _read_line(place: str, line: bytes) -> Record | Reject:
 
 def _record(place: str, value: Any) -> Record | Reject:
     if not isinstance(value, dict):
-        return Reject(place, f"it is {_kind(value)} where an object is wanted")
+        return Reject(place, f"it is {kind_of(value)} where an object is wanted")
     fault = _repeated(value)
     return Reject(place, fault) if fault else Record(place, value)
 
@@ -168,13 +168,6 @@ def _parsed(text: bytes) -> Any:
         raise ValueError("it nests too deeply") from error
     except ValueError as error:
         raise ValueError("a number in it has thousands of digits") from error
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    names = {dict: "an object", list: "an array", str: "text", bool: "true or false"}
-    return names.get(type(value), "a number")
 
 
 class _Incoming(io.RawIOBase):

@@ -16,19 +16,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from encodings.aliases import aliases
-from itertools import chain
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
-from recommender.errors import RecordError, SourceError
-from recommender.items import Record, Reject, encode
+from recommender.errors import RecordError, SourceError, kind_of
+from recommender.items import MAX_CELL, Record, Reject, encode, fault_of
 
-MAX_CELL = 1_000_000
-"""Longest cell, in characters; a longer one costs its record."""
 MAX_LINE = 64 * 1024 * 1024
 """Longest line (one JSON element included), in characters: no more of a source is ever held."""
-MAX_DEPTH = 100
-"""Deepest nesting of a cell, in lists and objects: far below where recursive code breaks."""
 REPORT_EVERY = 1_000  # records
 READ = 16 * 1024  # bytes at once: gzip asks for 128 KiB, and progress would be far ahead
 
@@ -139,19 +134,15 @@ def opened(source: str, options: Options) -> Iterator[Opened]:
 def as_record(place: str, value: Any) -> Record | Reject:
     """``value`` as a record, or why it is none: the one rule of all formats."""
     if not isinstance(value, dict):
-        return Reject(place, f"{_kind(value)} where an object is wanted")
+        return Reject(place, f"{kind_of(value)} where an object is wanted")
     try:
         encode("".join(value))
     except RecordError as error:
         return Reject(place, f"a name in it: {error}")
     for name, cell in value.items():
-        size, depth = (len(cell), 0) if isinstance(cell, str) else _measure(cell)
-        if size > MAX_CELL:
-            reason = f"cell {name!r} has {size:,} characters, the limit is {MAX_CELL:,}"
-            return Reject(place, reason)
-        if depth > MAX_DEPTH:
-            reason = f"cell {name!r} nests more than {MAX_DEPTH} levels deep"
-            return Reject(place, reason)
+        # Most cells are short texts, and to call a function for each would take longer.
+        if (not isinstance(cell, str) or len(cell) > MAX_CELL) and (fault := fault_of(cell)):
+            return Reject(place, f"cell {name!r} {fault}")
     return Record(place, value)
 
 
@@ -184,30 +175,6 @@ PLAIN: dict[type | tuple[type, ...], Callable[[Any], Any]] = {
     (UUID, time): str,
     (bytes, bytearray, memoryview): lambda _: None,
 }
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    names = {dict: "an object", list: "an array", str: "text", bool: "true or false"}
-    return names.get(type(value), "a number")
-
-
-def _measure(cell: Any) -> tuple[int, int]:
-    """Characters (one for what is not text) and levels of a nested value, without recursion."""
-    size, depth = 0, 0
-    level: list[Any] = [cell] if isinstance(cell, (list, dict)) else []
-    while level and depth <= MAX_DEPTH:
-        size += sum(map(len, level))
-        nested = [part for part in level if not isinstance(part, str)]
-        depth += bool(nested)
-        level = [
-            part
-            for parent in nested
-            for part in (chain(parent, parent.values()) if isinstance(parent, dict) else parent)
-            if isinstance(part, (str, list, dict))
-        ]
-    return size, depth
 
 
 class _Bytes(io.RawIOBase):

@@ -7,9 +7,9 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator
 
-from loaders.base import MAX_CELL, MAX_LINE, Opened, Options, as_record, opened
+from loaders.base import MAX_LINE, Opened, Options, as_record, opened
 from recommender.errors import RecordError, SourceError
-from recommender.items import Record, Reject, encode
+from recommender.items import MAX_CELL, Record, Reject, encode
 
 DELIMITERS = ",;\t|"
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"  # not a space: a line of NUL bytes is not blank

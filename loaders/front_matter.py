@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from loaders.base import MAX_DEPTH, plain
+from loaders.base import plain
 from loaders.documents import Cells, Unfit, seconds_of
 from recommender.fields import as_text, is_missing
+from recommender.items import MAX_DEPTH
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -204,3 +204,11 @@ def brief(value: object) -> str:
     except (ValueError, RecursionError):  # an integer of thousands of digits, a bottomless list
         return f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def kind_of(value: object) -> str:
+    """What JSON calls a value, for a message."""
+    if value is None:
+        return "null"
+    names = {dict: "an object", list: "an array", str: "text", bool: "true or false"}
+    return names.get(type(value), "a number")

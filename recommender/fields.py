@@ -15,16 +15,13 @@ from typing import Any
 
 from recommender.dates import seconds_of
 from recommender.errors import RecordError, brief
-from recommender.items import encode
+from recommender.items import MAX_CELL, encode
 
 TAG_SEPARATOR = "\x1f"
 """Between the tags of one item in Redis: unlike ``,`` or ``|`` it stands in nobody's labels."""
 
 MAX_TAG_BYTES = 4096
 """The engine cuts longer tags short in silence, so they are refused."""
-
-MAX_TEXT_CHARS = 1_000_000
-"""Longest text of one field."""
 
 MAX_NUMBER = 1.7e308
 """Largest number, either way: what a double holds."""
@@ -74,8 +71,8 @@ def as_text(value: Any) -> str:
 
 def _parse_text(value: Any, _separator: str | None) -> str:
     text = as_text(value)
-    if len(text) > MAX_TEXT_CHARS:
-        raise RecordError(f"it has {len(text):,} characters, the limit is {MAX_TEXT_CHARS:,}")
+    if len(text) > MAX_CELL:
+        raise RecordError(f"it has {len(text):,} characters, the limit is {MAX_CELL:,}")
     if "\0" in text:
         raise RecordError("it holds a NUL character")
     return text
@@ -153,8 +150,8 @@ def _coordinate(part: Any) -> float:
 
 def _parse_stored(value: Any, _separator: str | None) -> Any:
     text = value if isinstance(value, str) else _json(value)
-    if len(text) > MAX_TEXT_CHARS:
-        raise RecordError(f"it has {len(text):,} characters, the limit is {MAX_TEXT_CHARS:,}")
+    if len(text) > MAX_CELL:
+        raise RecordError(f"it has {len(text):,} characters, the limit is {MAX_CELL:,}")
     return value
 
 

@@ -6,12 +6,19 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 from recommender.errors import RecordError
 
 MAX_ID_BYTES = 1024
 """Longest id, in UTF-8 bytes: enough for any path or URL, small enough for a key."""
+
+MAX_CELL = 1_000_000
+"""Longest value of a record, in characters; a longer one costs its record."""
+
+MAX_DEPTH = 100
+"""Deepest nesting of a value, in lists and objects: far below where recursive code breaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,31 @@ def encode(text: str) -> bytes:
             f"{text[error.start : error.start + 1]!r} is not text in the source's encoding",
             remedy="Name the encoding, for example --encoding latin-1",
         ) from error
+
+
+def fault_of(value: Any) -> str:
+    """Why a record's value is too much to be kept; "" where it is not."""
+    size, depth = (len(value), 0) if isinstance(value, str) else _measure(value)
+    if size > MAX_CELL:
+        return f"has {size:,} characters, the limit is {MAX_CELL:,}"
+    return f"nests more than {MAX_DEPTH} levels deep" if depth > MAX_DEPTH else ""
+
+
+def _measure(value: Any) -> tuple[int, int]:
+    """Characters (one for what is not text) and levels of a nested value, without recursion."""
+    size, depth = 0, 0
+    level: list[Any] = [value] if isinstance(value, (list, tuple, dict)) else []
+    while level and depth <= MAX_DEPTH:
+        size += sum(map(len, level))
+        nested = [part for part in level if not isinstance(part, str)]
+        depth += bool(nested)
+        level = [
+            part
+            for parent in nested
+            for part in (chain(parent, parent.values()) if isinstance(parent, dict) else parent)
+            if isinstance(part, (str, list, tuple, dict))
+        ]
+    return size, depth
 
 
 def digest(parts: Mapping[str, bytes]) -> str:

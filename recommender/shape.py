@@ -7,15 +7,12 @@ from typing import Any
 
 from recommender.catalogue import PARENT, Catalogue
 from recommender.errors import RecordError, brief, suggest
-from recommender.items import check_id
+from recommender.items import check_id, fault_of
 
 ID = ".id"
 """Where the converter finds the id: no field can be called so."""
 
 KEYS = ("id", "fields", "vectors")
-
-MAX_DEPTH = 100
-"""Deepest nesting of a value: far below where recursive code breaks."""
 
 
 def by_own_names(catalogue: Catalogue) -> Catalogue:
@@ -65,8 +62,8 @@ def parts_of(fields: Any, vectors: Any, catalogue: Catalogue) -> dict[str, Any]:
                 remedy="Leave it out",
             )
     for name, value in fields.items():
-        if _is_deep(value):
-            raise RecordError(f"{name}: it nests more than {MAX_DEPTH} levels deep")
+        if fault := fault_of(value):
+            raise RecordError(f"{name}: it {fault}")
     return {**fields, **{column_of(name): vector for name, vector in vectors.items()}}
 
 
@@ -98,17 +95,3 @@ def _check_names(what: str, names: Iterable[Any], known: Iterable[str]) -> None:
                 f"there is no {what} {brief(name)} here",
                 remedy=suggest(str(name)[:100], known, f"{what}s"),
             )
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            part
-            for parent in level
-            if isinstance(parent, (list, tuple, dict))
-            for part in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return False
-    return True

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from web_server import Site
 
-from loaders.base import MAX_CELL
+from recommender.items import MAX_CELL
 
 Items = Sequence[tuple[str, str]]
 """Ids and titles, sorted by id."""

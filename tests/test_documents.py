@@ -16,14 +16,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from loaders import Options, load
-from loaders.base import MAX_CELL, MAX_DEPTH
 from loaders.documents import MAX_FILE, from_name, seconds_of
 from loaders.front_matter import MAX_ALIASES, MAX_FRONT
 from loaders.html import page_of, text_of
 from loaders.markdown import RAW, as_html, cleaned, stripped
 from recommender.errors import InvalidParameter, SourceError
 from recommender.inference import infer
-from recommender.items import Record, Reject
+from recommender.items import MAX_CELL, MAX_DEPTH, Record, Reject
 
 MAY = 1714521600
 """The first of May 2024."""

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.errors import RecordError
-from recommender.fields import KINDS, MAX_TEXT_CHARS, as_text, is_missing
+from recommender.fields import KINDS, as_text, is_missing
+from recommender.items import MAX_CELL
 
 HUGE = 10**400
 """An integer that JSON may hold and a float may not."""
@@ -153,7 +154,7 @@ def test_places_off_the_map(value: Any) -> None:
 
 
 def test_the_longest_text() -> None:
-    assert len(parse("text", "x" * MAX_TEXT_CHARS)) == MAX_TEXT_CHARS == 1_000_000
+    assert len(parse("text", "x" * MAX_CELL)) == MAX_CELL == 1_000_000
     said = "it has 1,000,001 characters, the limit is 1,000,000"
     assert refusal("text", "x" * 1_000_001) == refusal("stored", "x" * 1_000_001) == said
     assert "characters, the limit is" in refusal("stored", ["x" * 500_000] * 2)

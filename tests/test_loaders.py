@@ -22,10 +22,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loaders import Options, load
-from loaders.base import MAX_CELL, MAX_DEPTH, MAX_LINE
+from loaders.base import MAX_LINE
 from loaders.delimited import MAX_SPAN
 from recommender.errors import RecordError, SourceError
-from recommender.items import Record, Reject, encode
+from recommender.items import MAX_CELL, MAX_DEPTH, Record, Reject, encode
 
 ROOT = Path(__file__).parent.parent
 FORMATS = ["csv", "tsv", "json", "ndjson"]
