@@ -51,8 +51,8 @@ def sync(
 
     With ``prune`` that is removed, unless it is more than half of what there is, or a record that
     could not be read may be one of them: ``force`` removes it all the same. ``within`` spares the
-    items whose ids do not begin so, as those of another source. Of records with one id
-    the first good one counts; the others are rejected, or with ``skip_repeated`` passed over.
+    items whose ids do not begin so, as those of another source. Of records with one id the first
+    good one counts; the others are rejected, or with ``skip_repeated`` passed over.
     ``dry_run`` writes nothing and reports what would be done, and what it would cost.
     ``settings`` hold the embedders' keys (the environment's by default); ``on_reject`` gets each
     record that cannot be an item, which the report only counts.
