@@ -13,12 +13,10 @@ from typing import BinaryIO, cast
 from xml.parsers import expat
 
 from loaders.base import BOMS, GZIP, READ, Opened, Options, opened
-from loaders.web import Fetched, fetch
+from loaders.web import MAX_BYTES, Fetched, fetch
 from recommender.errors import SourceError
 from recommender.items import Record, Reject
 
-MAX_BYTES = 50 * 1024 * 1024
-"""Largest document, unpacked: what the sitemap protocol says, and far more than any feed."""
 HEAD = 8 * 1024  # characters or bytes: where a document says what it is
 DECLARED = re.compile(rb"""(?:encoding|charset)\s*=\s*["']?([\w.:-]+)""")
 NOT_OF_DOCUMENTS = (

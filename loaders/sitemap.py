@@ -12,9 +12,9 @@ from xml.parsers import expat
 from loaders.base import BREAKS, Options, as_record
 from loaders.documents import seconds_of
 from loaders.html import page_of
-from loaders.markup import MAX_BYTES, Markup, decoded, markup_of, opened_markup, too_big
+from loaders.markup import Markup, decoded, markup_of, opened_markup, too_big
 from loaders.urls import host_of
-from loaders.web import Fetched, Unreachable, Web
+from loaders.web import MAX_BYTES, Fetched, Unreachable, Web
 from recommender.errors import SourceError
 from recommender.items import Record, Reject
 

@@ -25,6 +25,8 @@ from loaders.base import READ, Options
 from loaders.urls import follow, parse, shown
 from recommender.errors import SourceError
 
+MAX_BYTES = 50 * 1024 * 1024
+"""Largest document, unpacked: what the sitemap protocol says, and far more than any feed."""
 KEEP_OPEN = 1.0  # seconds: less than any server does, so that none closes as we ask again
 REMEDIES = {
     401: "It wants a login: put it into the address, as in https://USER:PASSWORD@HOST/",
@@ -45,7 +47,7 @@ class Limits:
 
     silence: float = 10.0
     total: float = 60.0
-    size: int = 50 * 1024 * 1024
+    size: int = MAX_BYTES
     redirects: int = 5
 
 
@@ -176,7 +178,7 @@ class Web:
             if len(body) > self._limits.size:
                 raise SourceError(
                     f"{url} has more than {self._limits.size:,} bytes",
-                    remedy="Fetch it yourself and load the file",
+                    remedy="Fetch it yourself, split it and load the files",
                 )
         return Fetched(url, bytes(body), content_type, content.get_content_charset())
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from web_server import Site, serving
 
 from loaders import Options, load
-from loaders.markup import MAX_BYTES, decoded, prolog_of
+from loaders.markup import decoded, prolog_of
 from loaders.sitemap import MAX_DEPTH, MAX_LOST
+from loaders.web import MAX_BYTES
 from recommender.errors import SourceError
 from recommender.items import Record, Reject
 

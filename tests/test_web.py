@@ -297,7 +297,8 @@ def test_a_body_of_a_gigabyte_stops_at_the_limit(site: Site, told: bool) -> None
     with peak() as most:
         error = refused(f"{site.url}/a", Limits(size=1_000_000))
     assert str(error) == (
-        f"{site.url}/a has more than 1,000,000 bytes. Fetch it yourself and load the file"
+        f"{site.url}/a has more than 1,000,000 bytes."
+        " Fetch it yourself, split it and load the files"
     )
     assert sent < size / 10
     assert most() < 8_000_000
