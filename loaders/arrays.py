@@ -18,7 +18,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from loaders.base import Options, opened
-from loaders.tables import records, whole_file
+from loaders.tables import records, telling, whole_file
 from recommender.errors import SourceError
 from recommender.items import Record, Reject
 
@@ -55,13 +55,9 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
                 total, columns = _of_file(name, Array.begin("vector", file), source, options)
         except BREAKS as error:
             raise _broken(name, "at its beginning", error) from error
-
-        def told(rows: int) -> None:
-            if options.progress:
-                options.progress(rows / total)
-
+        names = [column for column, _ in columns]
         cells = zip(*(cells for _, cells in columns), strict=True)
-        yield from records(name, [column for column, _ in columns], cells, BREAKS, _broken, told)
+        yield from records(name, names, cells, BREAKS, _broken, telling(options, total))
 
 
 @dataclass(frozen=True, slots=True)

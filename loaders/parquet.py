@@ -11,7 +11,7 @@ from pyarrow import types
 from pyarrow.parquet import ParquetFile
 
 from loaders.base import Options
-from loaders.tables import records, whole_file
+from loaders.tables import records, telling, whole_file
 from recommender.errors import SourceError
 from recommender.items import Record, Reject
 
@@ -38,12 +38,7 @@ def load(source: str, options: Options) -> Iterator[Record | Reject]:
                 f"{name} is not a Parquet file, or it is damaged: {error}",
                 remedy="Name its format (--format), or fetch it again",
             ) from error
-        total = file.metadata.num_rows
-
-        def told(rows: int) -> None:
-            if options.progress:
-                options.progress(min(rows / total, 1.0))
-
+        told = telling(options, file.metadata.num_rows)
         yield from records(name, file.schema_arrow.names, _rows(file), BREAKS, _broken, told)
 
 

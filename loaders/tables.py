@@ -85,6 +85,16 @@ def statement(name: str, options: Options, tables: Callable[[], Mapping[str, str
     return f"SELECT * FROM {quoted[options.table or known[0]]}"  # noqa: S608 (it is quoted)
 
 
+def telling(options: Options, total: int) -> Callable[[int], None]:
+    """What ``records`` calls with the rows read of ``total``, where that is known."""
+
+    def told(rows: int) -> None:
+        if options.progress:
+            options.progress(min(rows / total, 1.0))
+
+    return told
+
+
 def records(
     name: str,
     columns: Sequence[str],
