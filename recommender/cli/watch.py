@@ -31,18 +31,9 @@ def watch(sources: Sequence[str], load: Callable[[], object], home: str | os.Pat
     paths = sorted({path for source in sources for path in _paths(source)})
     # A file is watched through its folder: many editors replace it by another one of its name.
     roots = {path if os.path.isdir(path) else os.path.dirname(path) for path in paths}
-
-    own = tuple(os.path.join(os.path.realpath(home), folder, "") for folder in OWN_FOLDERS)
-
-    def concerns(change: object, changed: str) -> bool:
-        return not changed.startswith(own) and any(
-            changed == path or changed.startswith((path + os.sep, *(path + s for s in SIDE_FILES)))
-            for path in paths
-        )
-
     changes = watchfiles.watch(
         *sorted(roots),
-        watch_filter=concerns,
+        watch_filter=_filter(paths, home),
         rust_timeout=WAKE_MS,
         yield_on_timeout=True,
         recursive=any(map(os.path.isdir, paths)),  # what else is below a file's folder may be much
@@ -59,6 +50,19 @@ def watch(sources: Sequence[str], load: Callable[[], object], home: str | os.Pat
                 _again(load)
     except KeyboardInterrupt:
         click.echo("Stopped watching.", err=True)
+
+
+def _filter(paths: Sequence[str], home: str | os.PathLike[str]) -> Callable[[object, str], bool]:
+    """Whether a change of a path concerns one of ``paths``, and is not of a load's own doing."""
+    own = tuple(os.path.join(os.path.realpath(home), folder, "") for folder in OWN_FOLDERS)
+
+    def concerns(change: object, changed: str) -> bool:
+        return not changed.startswith(own) and any(
+            changed == path or changed.startswith((path + os.sep, *(path + s for s in SIDE_FILES)))
+            for path in paths
+        )
+
+    return concerns
 
 
 def _begin(changes: Iterator[object]) -> None:
