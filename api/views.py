@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -16,6 +17,8 @@ from recommender.errors import IndexNotReady, RecommenderError
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 v1.before_request(keys.check_read)
 health = Blueprint("health", __name__)
+
+logger = logging.getLogger(__name__)
 
 
 @v1.get("/catalogues")
@@ -67,14 +70,14 @@ def alive() -> Response:
 @health.get("/readyz")
 def ready() -> Response:
     """Whether Redis answers and every catalogue's index is complete; 503 while not."""
-    waiting = {}
+    waiting = 0
     try:
         for name in opened().names():
-            state = _indexed(opened().get(name))
-            if state < 1.0:
-                waiting[name] = round(state, 4)
+            waiting += _indexed(opened().get(name)) < 1.0
     except RecommenderError as error:
-        response = jsonify({"status": "not ready", "detail": error.message})
+        # Nobody asks for a key here, so what is told tells no address and no catalogue's name.
+        logger.warning("not ready: %s", error.message)
+        response = jsonify({"status": "not ready", "detail": "Redis does not answer as it should"})
         response.status_code = 503
         return response
     response = jsonify({"status": "not ready" if waiting else "ready", "indexing": waiting})

@@ -60,6 +60,13 @@ def is_public(address: str) -> bool:
     return ip.is_global
 
 
+def is_lasting(address: str) -> bool:
+    """Any address but a link-local one: there, clouds tell every asker the machine's secrets."""
+    ip = ip_address(address.partition("%")[0])
+    inner = _inner(ip) if isinstance(ip, IPv6Address) else None
+    return not (inner or ip).is_link_local
+
+
 def addresses_of(host: str, port: int) -> list[str]:
     """Every address of ``host``, by the system's resolver, which knows 127.1 and 2130706433 too."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

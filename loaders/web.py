@@ -92,7 +92,7 @@ class Web:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._limits = limits or Limits()
-        by_default = _anywhere if options.allow_private else guard.is_public
+        by_default = guard.is_lasting if options.allow_private else guard.is_public
         self._guard = guard.Guard(rule or by_default, resolve)
         self._pool = httpcore2.ConnectionPool(
             ssl_context=tls or _system_tls(),
@@ -191,7 +191,9 @@ class Web:
         except guard.PrivateAddress as error:
             raise SourceError(
                 f"{url} leads to {error}, an address of this machine or its network",
-                remedy="If you trust it, load it with --allow-private",
+                remedy="If you trust it, load it with --allow-private"
+                if guard.is_lasting(str(error))
+                else "It is refused always: link-local addresses are where clouds keep secrets",
             ) from error
         except guard.NoSuchHost as error:
             raise Unreachable(f"{url}: {error}", remedy="Check the address") from error
@@ -223,10 +225,6 @@ def _system_tls() -> ssl.SSLContext:
             f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read: {error}",
             remedy="Unset it, or name a PEM file",
         ) from error
-
-
-def _anywhere(_: str) -> bool:
-    return True
 
 
 def _unpacked(url: str, chunks: Iterator[bytes], coding: str) -> Iterator[bytes]:

@@ -14,6 +14,9 @@ from recommender.store import hashes
 from recommender.store.connection import Client
 from recommender.store.packed import Sent
 
+REPEATED = "came before in this load"
+"""How the reason of a second record with one id ends."""
+
 SIZE = 1000
 """Records that are compared at once."""
 
@@ -122,7 +125,7 @@ class Comparer:
                 if self._skip_repeated:
                     batch.skipped.append(id)
                 else:
-                    reason = f"the id {id!r} came before in this load"
+                    reason = f"the id {id!r} {REPEATED}"
                     batch.rejects.append(Reject(record.place, reason, id))
                 continue
             is_new = old_digest is None

@@ -6,19 +6,20 @@ busy; so whatever stops a load, what was done stays done and the next load goes 
 
 from __future__ import annotations
 
-import gc
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from recommender.batch import Comparer, begin_write
+from recommender.batch import Comparer, Row, begin_write
 from recommender.catalogue import Catalogue
 from recommender.dry_run import plan
+from recommender.embedders.base import is_long, text_limits
 from recommender.embedding import Embedding, Made, Pending
 from recommender.errors import EmbedderError, SourceError, StoreError
+from recommender.garbage import rare_collections
 from recommender.items import Record, Reject
 from recommender.opening import Opening, begin
 from recommender.pruning import prune_lost
@@ -28,9 +29,6 @@ from recommender.store import catalogues, hashes, index
 from recommender.store.connection import Server
 from recommender.store.index import IndexState
 from recommender.store.packed import Sent
-
-COLLECT_AFTER = 100_000
-"""Objects made, less those gone, before Python looks for cycles."""
 
 
 def sync(
@@ -63,23 +61,22 @@ def sync(
     began = time.monotonic()
     settings, progress = settings or Settings.from_env(), progress or Silent()
     on_reject = on_reject or (lambda reject: None)
+    beginning = partial(
+        begin, server.client, catalogue, records, skip_repeated=skip_repeated, progress=progress
+    )
     if dry_run:
-        settings = replace(settings, openai_api_key=settings.openai_api_key or "none is needed")
-        begun = begin(
-            server.client, catalogue, records, settings, progress, skip_repeated=skip_repeated
-        )
+        # A key is for embedding, which a dry run does not do.
+        keyed = replace(settings, openai_api_key=settings.openai_api_key or "none is needed")
         report = plan(
-            server.client, *begun, settings, progress, on_reject,
+            server.client, *beginning(settings=keyed), keyed, progress, on_reject,
             prune=prune, within=within, force=force,
         )  # fmt: skip
         report.seconds = round(time.monotonic() - began, 3)
         return report
     waiting = f"waiting: {catalogue.name!r} is being loaded by another process"
     locked = catalogues.locked(server.client, catalogue.name, lambda: progress.note(waiting))
-    with _rare_collections(), locked as check_lock:
-        opening, source, batches = begin(
-            server.client, catalogue, records, settings, progress, skip_repeated=skip_repeated
-        )
+    with rare_collections(), locked as check_lock:
+        opening, source, batches = beginning(settings=settings)
         load = _Load(server, opening, source, settings, progress, on_reject, check_lock)
         remove = None
         if prune:
@@ -87,18 +84,6 @@ def sync(
         report = load.run(batches, remove)
     report.seconds = round(time.monotonic() - began, 3)
     return report
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """A load makes millions of objects and no cycles; a sixth of its time went into looking."""
-    before = gc.get_threshold()
-    if before[0]:
-        gc.set_threshold(max(before[0], COLLECT_AFTER), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 class _Load:
@@ -121,6 +106,8 @@ class _Load:
         self._on_reject = on_reject
         self._check_lock = check_lock
         self._catalogue = opening.entry.catalogue
+        self._limits = text_limits(self._catalogue, settings)
+        self._long = 0
         self._embedding = Embedding(
             self._catalogue, opening.embedders, settings.concurrency, self._on_embedded
         )
@@ -149,6 +136,11 @@ class _Load:
             if self._opening.is_new and not report.written:
                 self._forget()
             self._embedding.close()  # last: it waits, and may be left by a second Ctrl-C
+        if self._long:
+            self._progress.note(
+                f"{self._long:,} texts are longer than the model takes at once: each was embedded"
+                " as overlapping passages, whose vectors are averaged"
+            )
         if not report.written and not report.unchanged:
             reasons = "; ".join(self._reasons)
             raise SourceError(
@@ -181,9 +173,15 @@ class _Load:
         self.report.unchanged += len(batch.unchanged)
         self.report.skipped += len(batch.skipped)
         self._reject(batch.rejects)
+        self._count_long(batch.rows)
         self._waiting.append(self._embedding.start(batch.rows))
         self._write_all(self._embedding.window)
         self._progress.stage("read", self.report.read, None)
+
+    def _count_long(self, rows: Sequence[Row]) -> None:
+        if self._limits:
+            texts = [row.prepared.texts for row in rows if row.needs_vectors]
+            self._long += sum(is_long(each, self._limits) for each in texts)
 
     def _write_all(self, window: int) -> None:
         """Writes batches, the oldest first, as long as those behind it hold ``window`` rows."""

@@ -22,7 +22,10 @@ from recommender.store.connection import Server, connect
 from recommender.target import Outcome, Target
 
 PATIENCE = 5.0
-"""How many seconds a call waits while somebody else writes the catalogue."""
+"""How many seconds a call waits while another process writes the catalogue."""
+
+TURN_PATIENCE = 1.0
+"""The same for another thread of this process: those that wait cannot serve readers meanwhile."""
 
 Given = Mapping[str, Any] | Record | Reject
 """An item as a caller has it; a Record tells its place too, a Reject could not be read."""
@@ -109,7 +112,7 @@ class Writer:
     def _writing(self) -> Iterator[tuple[Entry, Callable[[], None]]]:
         """The catalogue as it is now, for this thread alone, and a check that this is still so."""
         end = time.monotonic() + PATIENCE
-        if not self._turn.acquire(timeout=PATIENCE):
+        if not self._turn.acquire(timeout=min(TURN_PATIENCE, PATIENCE)):
             raise CatalogueBusy(
                 f"too many are writing {self.name!r}", remedy="Try again in a few seconds"
             )

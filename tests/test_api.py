@@ -244,7 +244,7 @@ def test_facets(client: Client) -> None:
 def test_health(client: Client) -> None:
     assert client.get("/healthz").json == {"status": "ok"}
     ready = client.get("/readyz")
-    assert (ready.status, ready.json) == (200, {"status": "ready", "indexing": {}})
+    assert (ready.status, ready.json) == (200, {"status": "ready", "indexing": 0})
 
 
 @pytest.mark.parametrize(

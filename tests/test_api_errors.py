@@ -188,7 +188,7 @@ def test_the_first_load_is_unfinished(client: Client, server: Server) -> None:
     for path in ("", "/similar?id=f1", "/facets"):
         problem(client.get(f"/v1/films{path}"), 503, "index_not_ready")
     ready = client.get("/readyz")
-    assert (ready.status, ready.json) == (503, {"status": "not ready", "indexing": {"films": 0.0}})
+    assert (ready.status, ready.json) == (503, {"status": "not ready", "indexing": 1})
     assert client.get("/healthz").status == 200
 
 

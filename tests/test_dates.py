@@ -85,7 +85,7 @@ def test_what_is_no_date_says_what_is_one(load: Load, open_catalogue: object) ->
     )
     load(catalogue, [{"id": "1", "title": "tea", "date": "2024-05-01"}])
     engine = open_catalogue("posts")  # type: ignore[operator]
-    with pytest.raises(InvalidWhere, match="is not a number. Write one, or a date like 2024-05-01"):
+    with pytest.raises(InvalidWhere, match="Write one, or a date like 2024-05-01"):
         engine.search("tea", where="date>=May")
     with pytest.raises(InvalidWhere, match="reversed"):
         engine.search("tea", where="date=2024-05-02..2024-05-01")

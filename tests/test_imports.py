@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = """
 recommender.errors
 = recommender.items recommender.settings recommender.registry recommender.vectors
-recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates recommender.workers
+recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
+recommender.garbage recommender.workers
 = recommender.fields
 = recommender.template
 = recommender.catalogue

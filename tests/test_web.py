@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from web_server import Site, serving
 
 from loaders import Options
-from loaders.guard import addresses_of, is_public
+from loaders.guard import addresses_of, is_lasting, is_public
 from loaders.urls import shown
 from loaders.web import Limits, Unreachable, Web, fetch
 from recommender.errors import SourceError
@@ -394,7 +394,8 @@ def test_an_address_in_another_dress_is_judged_alike(address: IPv4Address) -> No
 def test_a_private_address_in_any_spelling_is_refused(scheme: str, host: str) -> None:
     error = refused(f"{scheme}://u:secret@{host}:1/a", options=Options())
     assert str(error).startswith(f"{scheme}://{host.lower()}:1/a leads to ")
-    assert str(error).endswith("If you trust it, load it with --allow-private")
+    link_local = host in ("169.254.169.254", "[fe80::1]")
+    assert ("It is refused always" if link_local else "--allow-private") in error.remedy
 
 
 def test_an_octal_address_is_refused() -> None:
@@ -511,3 +512,13 @@ def test_certificates_that_are_not_there(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     with pytest.raises(SourceError, match="SSL_CERT_FILE"):
         fetch("https://example.com/", ALLOWED)
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.1.1"])
+def test_link_local_addresses_are_refused_always(address: str) -> None:
+    assert not is_lasting(address)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "8.8.8.8"])
+def test_private_addresses_are_allowed_where_asked_for(address: str) -> None:
+    assert is_lasting(address)

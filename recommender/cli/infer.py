@@ -12,8 +12,8 @@ from recommender.catalogue import Catalogue
 from recommender.cli.output import json_option, print_json, printable
 from recommender.cli.sources import Reading, source_options
 from recommender.convert import Converter
-from recommender.embedders.base import longest_text
-from recommender.errors import RecommenderError, RecordError
+from recommender.embedders.base import text_limits
+from recommender.errors import RecordError
 from recommender.items import Record, Reject
 from recommender.settings import Settings
 from recommender.spread import spread
@@ -63,7 +63,7 @@ def infer(sources: Sequence[str], reading: Reading, preview: int | None, as_json
 def _texts(catalogue: Catalogue, records: Iterator[Record | Reject]) -> Iterator[dict[str, Any]]:
     """What is embedded for each record, or why it would be rejected."""
     converter = Converter(catalogue, {})
-    limits = {name: _limit(catalogue, name) for name in catalogue.vectors}
+    limits = text_limits(catalogue, Settings.from_env())
     for record in records:
         if isinstance(record, Reject):
             yield {"place": record.place, "warnings": [record.reason]}
@@ -77,15 +77,6 @@ def _texts(catalogue: Catalogue, records: Iterator[Record | Reject]) -> Iterator
             f"{len(text.encode()):,} bytes are more than {catalogue.vectors[name].embedder} takes"
             f" at once ({limit:,}): it is embedded as overlapping passages"
             for name, text in texts.items()
-            if (limit := limits[name]) and len(text.encode()) > limit
+            if (limit := limits.get(name)) and len(text.encode()) > limit
         ]
         yield {"place": record.place, "id": id, "texts": texts, "warnings": warnings}
-
-
-def _limit(catalogue: Catalogue, vector: str) -> int | None:
-    """The longest text that the vector's embedder takes whole; None: any, or nobody knows."""
-    spec = catalogue.vectors[vector]
-    try:
-        return longest_text(spec.embedder, spec.dims, Settings.from_env())
-    except RecommenderError:  # no key yet, no model: nothing is embedded here
-        return None

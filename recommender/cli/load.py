@@ -122,6 +122,8 @@ def _load(
             progress.note("Stopped. What was written is kept; the same command goes on from there.")
             sys.exit(130)
     rejects.say()
+    if rejects.repeated and len(sources) > 1:
+        click.echo("Of sources with the same ids the last one counts with --last-wins", err=True)
     if wishes.as_json:
         print_json(report.to_dict() | {"rejects": rejects.file and str(rejects.file)})
     else:

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import click
 
+from recommender.batch import REPEATED
 from recommender.cli.output import printable
 from recommender.items import Reject
 
@@ -26,6 +27,7 @@ class Rejects:
         self.path = path
         self.count = 0
         self.is_lost = False
+        self.repeated = 0
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Rejects:
@@ -48,6 +50,7 @@ class Rejects:
     def add(self, reject: Reject) -> None:
         """Takes one down."""
         self.count += 1
+        self.repeated += reject.reason.endswith(REPEATED)
         if not self.is_lost:
             self._write({"place": reject.place, "reason": reject.reason, "id": reject.id})
         if self.is_lost or self.count <= SHOWN:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
+from recommender.catalogue import Catalogue
 from recommender.embedders.contract import Embedder, Vectors, embed_checked
 from recommender.embedders.passages import Passages
-from recommender.errors import EmbedderError, InvalidCatalogue, TextRefused
+from recommender.errors import EmbedderError, InvalidCatalogue, RecommenderError, TextRefused
 from recommender.registry import find
 from recommender.settings import Settings
 
-__all__ = ["Embedder", "Vectors", "embed_all", "longest_text", "make_embedder"]
+__all__ = ["Embedder", "Vectors", "embed_all", "is_long", "make_embedder", "text_limits"]
 
 MAX_REFUSED = 8
 """Texts refused one after the other before the embedder itself is blamed."""
@@ -28,12 +30,23 @@ def make_embedder(name: str, dims: int | None, settings: Settings) -> Embedder:
     return embedder if embedder.max_bytes is None else Passages(embedder)
 
 
-def longest_text(name: str, dims: int | None, settings: Settings) -> int | None:
-    """The most bytes of UTF-8 that the embedder takes as one passage; None: any, or nobody knows.
+def text_limits(catalogue: Catalogue, settings: Settings) -> dict[str, int]:
+    """The most bytes of UTF-8 that the embedder of each vector takes as one passage.
 
-    Raises what ``make_embedder`` raises.
+    Without those that take any length, or that cannot be made (no key yet, no such model).
     """
-    return _made(name, dims, settings).max_bytes
+    limits: dict[str, int] = {}
+    for name, spec in catalogue.vectors.items():
+        with suppress(RecommenderError):
+            limit = _made(spec.embedder, spec.dims, settings).max_bytes
+            if limit is not None:
+                limits[name] = limit
+    return limits
+
+
+def is_long(texts: Mapping[str, str], limits: Mapping[str, int]) -> bool:
+    """Whether one of an item's texts goes beyond the limit of its vector."""
+    return any(len(texts[name].encode(errors="replace")) > limit for name, limit in limits.items())
 
 
 def _made(name: str, dims: int | None, settings: Settings) -> Embedder:

@@ -158,7 +158,8 @@ class translated:  # noqa: N801 (used like a function; a generator would cost th
         ):
             return StoreError(
                 f"Redis{self._at} does not answer: {CONNECTING.sub('', _brief(error)).rstrip('.')}",
-                remedy="Check REDIS_URL, and that the server runs",
+                remedy="Check REDIS_URL and that the server runs; without it, the local server"
+                " is started again by the next command",
             )
         return StoreError(f"Redis{self._at} refused: {_brief(error)}")
 
