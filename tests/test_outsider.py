@@ -73,6 +73,7 @@ def test_its_own_error_is_shown_as_ours_are(shell: Shell, installed: str) -> Non
 
 @pytest.mark.parametrize("args", [["load", "server.lag"], ["load", "-", "--catalogue", "x"]])
 def test_errors_name_it_among_the_formats(shell: Shell, installed: str, args: list[str]) -> None:
+    (shell.folder / "server.lag").touch()
     done = shell.run(*args, PYTHONPATH=installed)
     assert done.code == 1
     assert "json, log, markdown" in done.err

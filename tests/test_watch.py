@@ -70,9 +70,13 @@ class Watching:
         return self
 
     def is_quiet(self) -> bool:
-        before = list(self.out)
-        time.sleep(QUIET)
-        return self.out == before
+        """Whether it comes to rest: the last load may still be telling what it did."""
+        for _ in range(3):
+            before = list(self.out)
+            time.sleep(QUIET)
+            if self.out == before:
+                return True
+        return False
 
     def ended(self) -> None:
         self.process.wait(30)
