@@ -14,6 +14,9 @@ from recommender.errors import InvalidParameter, suggest
 PAGE = ("limit", "offset", "where", "exclude", "fields", "using", "min_score", "exact")
 """The parameters that every listing takes."""
 
+LISTED = ("limit", "offset", "exclude", "fields", "min_score")
+"""Those that go with neighbours stored ahead of time, too."""
+
 REPEATED = ("where", "exclude", "fields")
 
 

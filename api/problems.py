@@ -24,6 +24,7 @@ STATUS: list[tuple[type[RecommenderError], int]] = [
     (errors.UnknownCatalogue, 404),
     (errors.UnknownItem, 404),
     (errors.ModelMismatch, 409),
+    (errors.RelatedNotBuilt, 409),
     (errors.IndexNotReady, 503),
     (errors.EmbedderError, 502),
     (errors.StoreFull, 507),

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from api import keys
 from api.catalogues import opened
-from api.parameters import PAGE, check_known, names, page, required
+from api.parameters import LISTED, PAGE, check_known, names, page, required
 from recommender import Facet, Recommender
 from recommender.arguments import check_text
 from recommender.errors import IndexNotReady, RecommenderError
@@ -40,6 +40,14 @@ def similar(catalogue: str) -> Response:
     """The items most like the one with this id."""
     check_known(("id", *PAGE))
     return jsonify(opened().get(catalogue).similar(required("id"), **page()).to_dict())
+
+
+@v1.get("/<catalogue>/related")
+def related(catalogue: str) -> Response:
+    """The stored neighbours of the item with this id."""
+    check_known(("id", *LISTED))
+    arguments = {name: value for name, value in page().items() if name in LISTED}
+    return jsonify(opened().get(catalogue).related(required("id"), **arguments).to_dict())
 
 
 @v1.get("/<catalogue>/search")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from recommender import vectors
+from recommender import related, vectors
 from recommender.arguments import check_min_score, check_names, check_page, check_text
 from recommender.embedders.base import Embedder, make_embedder
 from recommender.errors import (
@@ -123,6 +123,44 @@ class Recommender:
         excluded = set(check_names("exclude", exclude))
         page = Page(limit, offset, where, excluded, fields, min_score)
         return self._nearest(view, name, blob, page, exact, began)
+
+    def related(
+        self,
+        id: str,
+        *,
+        limit: int = 10,
+        offset: int = 0,
+        exclude: Collection[str] = (),
+        fields: Sequence[str] | None = None,
+        min_score: float | None = None,
+    ) -> Results:
+        """The neighbours of ``id`` that are stored for it, at most as many as were built (20).
+
+        The arguments are those of :meth:`similar`. Items that are gone meanwhile do not appear, and
+        ``exact`` says whether every item was compared when the list was made. Raises
+        RelatedNotBuilt where there are no lists, UnknownItem, InvalidParameter.
+        """
+        began = time.perf_counter()
+        view = self._fresh()
+        excluded = {check_text("id", id), *check_names("exclude", exclude)}
+        check_page(limit, offset, len(excluded))
+        check_min_score(min_score)
+        page = Page(limit, offset, (), excluded, fields, min_score)
+        found = related.read(self._client, view, id, page)
+        if found is None:
+            raise self._no_item(id)
+        hits, near = found
+        return Results(
+            items=hits,
+            requested=limit,
+            returned=len(hits),
+            complete=len(hits) == limit,
+            catalogue=self.name,
+            generation=view.entry.generation,
+            embedder=view.entry.stamps[near.vector].embedder,
+            exact=near.exact,
+            took_ms=round((time.perf_counter() - began) * 1000, 3),
+        )
 
     def item(self, id: str, *, fields: Sequence[str] | None = None, vectors: bool = False) -> Item:
         """One item with its fields, and with ``vectors`` those that came with it, as Redis keeps

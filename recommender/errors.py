@@ -14,6 +14,7 @@ RecommenderError
 │   └── TextRefused           the embedder answers, but will not embed this text
 ├── ModelMismatch             the catalogue was embedded by something else
 ├── PruneRefused              a source that lost so much that it looks like an accident
+├── RelatedNotBuilt           no neighbours are stored, or not all of them yet
 ├── IndexNotReady             the index is missing or still being built
 ├── StoreError                Redis is away, lacks the query engine, or refused a command
 │   ├── CatalogueBusy         somebody else is writing the catalogue
@@ -131,6 +132,12 @@ class PruneRefused(RecommenderError):
     """The source lost so much, or is so damaged, that removing it all looks like an accident."""
 
     code = "prune_refused"
+
+
+class RelatedNotBuilt(RecommenderError):
+    """Stored neighbours were asked for where none were built, or not to the end."""
+
+    code = "related_not_built"
 
 
 class IndexNotReady(RecommenderError):

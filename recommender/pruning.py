@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from recommender.batch import Comparer
 from recommender.errors import PruneRefused
 from recommender.opening import Opening
@@ -49,13 +51,21 @@ def check(name: str, source: Comparer, lost: int, items: int) -> None:
 
 
 def prune_lost(
-    client: Client, opening: Opening, source: Comparer, new: int, *, within: str, force: bool
+    client: Client,
+    opening: Opening,
+    source: Comparer,
+    new: int,
+    *,
+    within: str,
+    force: bool,
+    on_lost: Callable[[Sequence[str]], None] = lambda ids: None,
 ) -> int:
     """Removes what ``source`` lost and says how many items that were. Raises PruneRefused.
 
-    ``new`` is how many items this load has added.
+    ``new`` is how many items this load has added; ``on_lost`` is told the ids before they go.
     """
     keys, items = lost(client, opening.prefix, source, within)
     if not force:
         check(opening.entry.catalogue.name, source, len(keys), items - new)
+    on_lost([key.decode().removeprefix(opening.prefix) for key in keys])
     return hashes.delete(client, sorted(keys))

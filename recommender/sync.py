@@ -23,9 +23,10 @@ from recommender.garbage import rare_collections
 from recommender.items import Record, Reject
 from recommender.opening import Opening, begin
 from recommender.pruning import prune_lost
+from recommender.related import refresh
 from recommender.report import Progress, Report, Silent
 from recommender.settings import Settings
-from recommender.store import catalogues, hashes, index
+from recommender.store import catalogues, hashes, index, neighbours
 from recommender.store.connection import Server
 from recommender.store.index import IndexState
 from recommender.store.packed import Sent
@@ -80,7 +81,10 @@ def sync(
         load = _Load(server, opening, source, settings, progress, on_reject, check_lock)
         remove = None
         if prune:
-            remove = partial(prune_lost, server.client, opening, source, within=within, force=force)
+            remove = partial(
+                prune_lost, server.client, opening, source,
+                within=within, force=force, on_lost=load.note_changed,
+            )  # fmt: skip
         report = load.run(batches, remove)
     report.seconds = round(time.monotonic() - began, 3)
     return report
@@ -118,6 +122,10 @@ class _Load:
         # Nobody reads a new catalogue, so nobody waits for a transaction to end.
         self._at_once = opening.is_new and server.local
         self.report = Report(self._catalogue.name, opening.entry.generation)
+        # Only a build makes it so, and a build waits for the lock.
+        self._has_related = not opening.is_new and neighbours.is_built(
+            self._client, self._catalogue.name, opening.entry.generation
+        )
 
     def run(
         self, batches: Iterable[Sequence[Record | Reject]], remove: Callable[[int], int] | None
@@ -198,6 +206,7 @@ class _Load:
         self._check_lock()
         self._settle()
         if made:
+            self.note_changed([row.prepared.id for row, _ in made if row.needs_vectors])
             prefix = self._opening.prefix
             sent = begin_write(self._client, prefix, made, at_once=self._at_once)
             self._sent = sent, made
@@ -215,6 +224,12 @@ class _Load:
         if self._opening.embedders:
             report.embedded += sum(row.needs_vectors for row, _ in made)
         self._progress.stage("write", report.written, None)
+
+    def note_changed(self, ids: Sequence[str]) -> None:
+        """For the stored neighbours, where there are some."""
+        if self._has_related:
+            generation = self._opening.entry.generation
+            neighbours.note_changed(self._client, self._catalogue.name, generation, ids)
 
     def _forget(self) -> None:
         with suppress(StoreError):  # Redis may be what stopped it
@@ -237,6 +252,8 @@ class _Load:
                 self._reject([Reject(state.failed_key or name, reason)])
         index.publish(client, name, report.generation)
         report.items = state.items
+        if self._has_related:
+            refresh(client, self._opening.entry, self._check_lock, self._progress)
 
     def _on_embedded(self, count: int) -> None:
         self._embedded += count

@@ -16,7 +16,7 @@ from recommender.items import Record, Reject
 from recommender.opening import open_for_writing
 from recommender.settings import Settings
 from recommender.shape import ID, by_own_names, column_of
-from recommender.store import hashes
+from recommender.store import hashes, neighbours
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client
 from recommender.vectors import from_bytes
@@ -82,6 +82,7 @@ class Target:
         batch = comparer.compare(numbered)
         made, refused = self._embed(batch.rows, self.catalogue.vectors)
         check_lock()
+        self._note_changed(made)
         write(self._client, self.prefix, made)
         rows = {row.place: row for row, _ in made}
         rejects = {reject.place: reject for reject in [*batch.rejects, *refused]}
@@ -107,8 +108,16 @@ class Target:
         if refused:
             raise RecordError(refused[0].reason)
         check_lock()
+        self._note_changed(made)
         write(self._client, self.prefix, made)
         return Outcome(id, id, "changed", embedded=not changed.isdisjoint(self._embedders))
+
+    def _note_changed(self, made: Sequence[Made]) -> None:
+        """For the stored neighbours, where there are some."""
+        ids = [row.prepared.id for row, _ in made if row.needs_vectors]
+        name, generation = self.catalogue.name, self.entry.generation
+        if ids and neighbours.is_built(self._client, name, generation):
+            neighbours.note_changed(self._client, name, generation, ids)
 
     def _stored(self, id: str) -> Stored:
         given = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
@@ -14,9 +14,10 @@ from recommender.batch import SIZE, Comparer
 from recommender.catalogue import Catalogue
 from recommender.errors import CatalogueBusy, RecordError
 from recommender.items import Record, Reject
+from recommender.related import refresh
 from recommender.settings import Settings
 from recommender.shape import id_of, parts_of, values_of
-from recommender.store import catalogues, hashes
+from recommender.store import catalogues, hashes, neighbours
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Server, connect
 from recommender.target import Outcome, Target
@@ -82,6 +83,7 @@ class Writer:
                 outcomes = target.put(records, comparer, check_lock)
             count += len(batch)
             yield outcomes
+        self._refresh()
 
     def patch(
         self,
@@ -98,7 +100,9 @@ class Writer:
         with self._writing() as (entry, check_lock):
             target = self._opened(entry)
             parts = parts_of(fields, vectors, target.catalogue)
-            return target.patch(id, parts, check_lock)
+            outcome = target.patch(id, parts, check_lock)
+            refresh(self._client, entry, check_lock)
+            return outcome
 
     def delete(self, ids: Sequence[str]) -> int:
         """Removes the items of these ids and says how many were there; no ids remove nothing."""
@@ -106,7 +110,19 @@ class Writer:
         with self._writing() as (entry, check_lock):
             check_lock()
             prefix = hashes.prefix_of(self.name, entry.generation)
-            return hashes.delete(self._client, [(prefix + id).encode() for id in unique])
+            if unique and neighbours.is_built(self._client, self.name, entry.generation):
+                neighbours.note_changed(self._client, self.name, entry.generation, unique)
+            removed = hashes.delete(self._client, [(prefix + id).encode() for id in unique])
+            refresh(self._client, entry, check_lock)
+            return removed
+
+    def _refresh(self) -> None:
+        """Brings stored neighbours in step with what was put, once for all of it."""
+        entry = catalogues.find(self._client, self.name)
+        if entry and neighbours.count_changed(self._client, self.name, entry.generation):
+            # Whoever holds the lock now does it: what is put is put, and noted.
+            with suppress(CatalogueBusy), self._writing() as (entry, check_lock):
+                refresh(self._client, entry, check_lock)
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Entry, Callable[[], None]]]:

@@ -22,7 +22,8 @@ from recommender.store.connection import Server
 COMMANDS: list[tuple[str, ...]] = [
     (), ("load",), ("infer",), ("similar",), ("search",), ("catalogues",), ("info",), ("drop",),
     ("serve",), ("redis",), ("redis", "start"), ("redis", "stop"), ("redis", "status"),
-    ("cache",), ("cache", "clear"), ("doctor",),
+    ("cache",), ("cache", "clear"), ("doctor",), ("related",), ("related", "build"),
+    ("related", "show"), ("related", "export"),
 ]  # fmt: skip
 HOSTILE = {
     "escape": "\x1b[31mred\x1b[0m \x1b]0;a new window title\x07 and more",

@@ -15,19 +15,19 @@ TABLE = """
 recommender.errors
 = recommender.items recommender.settings recommender.registry recommender.vectors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
-recommender.garbage recommender.workers
+recommender.garbage recommender.workers recommender.nearest
 = recommender.fields
 = recommender.template
 = recommender.catalogue
 = recommender.where recommender.convert
 = recommender.inference recommender.shape
 = recommender.embedders recommender.store
-= recommender.view recommender.batch recommender.spread recommender.cost
+= recommender.view recommender.batch recommender.spread recommender.cost recommender.nearby
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
 = recommender.sync recommender.writing recommender.scoring recommender.related recommender.explore
-recommender.evaluate recommender.engine
+recommender.evaluate recommender.engine recommender.export
 = recommender
 = loaders api
 = recommender.cli

@@ -11,7 +11,7 @@ from recommender.engine import Recommender
 from recommender.errors import IndexNotReady, StoreError
 from recommender.settings import Settings
 from recommender.store import catalogues as store
-from recommender.store import hashes, index
+from recommender.store import hashes, index, neighbours
 from recommender.store.connection import Server, connect
 
 
@@ -71,6 +71,7 @@ def drop(name: str, yes: bool) -> None:
     with store.locked(server.client, name, wait):
         index.drop(server.client, name, generation)
         removed = hashes.delete_all(server.client, hashes.prefix_of(name, generation))
+        neighbours.drop(server.client, name, generation)
         store.forget(server.client, name)
     click.echo(f"{name}: {removed:,} items deleted")
 

@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "infer": "recommender.cli.infer:infer",
     "similar": "recommender.cli.ask:similar",
     "search": "recommender.cli.ask:search",
+    "related": "recommender.cli.related:related",
     "catalogues": "recommender.cli.catalogues:catalogues",
     "info": "recommender.cli.catalogues:info",
     "drop": "recommender.cli.catalogues:drop",
