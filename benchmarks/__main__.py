@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks import folder, http, load, similar, sync
+from benchmarks import folder, http, load, related, similar, sync
 from benchmarks.common import Measurement, missing_data
 
 BENCHES: dict[str, Callable[[], Iterator[Measurement]]] = {
@@ -17,6 +17,7 @@ BENCHES: dict[str, Callable[[], Iterator[Measurement]]] = {
     "sync": sync.run,
     "folder": folder.run,
     "similar": similar.run,
+    "related": related.run,
     "http": http.run,
 }
 

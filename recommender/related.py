@@ -136,6 +136,9 @@ def read(client: Client, view: View, id: str, page: Page) -> tuple[list[Hit], Ne
     catalogue, generation = view.entry.catalogue.name, view.entry.generation
     near = neighbours.read(client, neighbours.prefix_of(catalogue, generation), id)
     if near is None:
+        is_there, _ = neighbours.read_items(client, view.prefix, (), (), id)
+        if not is_there:
+            return None
         near = _no_list(client, catalogue, generation)
     names, wanted = view.wanted(page.fields), page.offset + page.limit
     encoded = [name.encode() for name in names]
