@@ -18,7 +18,7 @@ from recommender.catalogue import vector_field
 from recommender.errors import StoreError
 from recommender.store import hashes
 from recommender.store.connection import Client, translated
-from recommender.store.packed import Sent
+from recommender.store.packed import Command, Sent, asked
 
 VERSION = 1
 HEAD = Struct("<BBBB")
@@ -155,8 +155,7 @@ def write(client: Client, prefix: str, lists: Iterable[tuple[bytes, Near]]) -> i
 
 def read(client: Client, prefix: str, id: str) -> Near | None:
     """The list of one item, None where there is none."""
-    with translated():
-        blob = client.execute_command("GET", prefix + id)
+    [blob] = asked(client, [("GET", prefix + id)])
     return None if blob is None else unpacked(blob)
 
 
@@ -164,12 +163,8 @@ def read_many(client: Client, prefix: str, ids: Sequence[bytes]) -> Iterator[Nea
     """The lists of many items in their order; None also for one of another version."""
     begin = prefix.encode()
     for start in range(0, len(ids), BATCH):
-        pipe = client.pipeline(transaction=False)
-        for id in ids[start : start + BATCH]:
-            pipe.execute_command("GET", begin + id)
-        with translated():
-            blobs = pipe.execute()
-        for blob in blobs:
+        commands = [("GET", begin + id) for id in ids[start : start + BATCH]]
+        for blob in asked(client, commands):
             try:
                 yield None if blob is None else unpacked(blob)
             except StoreError:
@@ -204,11 +199,7 @@ def vectors_of(
     begin, field = prefix.encode(), vector_field(vector)
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]
-        pipe = client.pipeline(transaction=False)
-        for id in batch:
-            pipe.execute_command("HGET", begin + id, field)
-        with translated():
-            blobs = pipe.execute()
+        blobs = asked(client, [("HGET", begin + id, field) for id in batch])
         yield from ((id, blob) for id, blob in zip(batch, blobs, strict=True) if blob is not None)
 
 
@@ -220,12 +211,9 @@ def read_items(
     One round trip; None for an item that is not there.
     """
     begin = prefix.encode()
-    pipe = client.pipeline(transaction=False)
+    commands: list[Command] = [("HMGET", begin + id, hashes.DIGEST, *names) for id in ids]
     if seed is not None:
-        pipe.execute_command("EXISTS", prefix + seed)
-    for id in ids:
-        pipe.execute_command("HMGET", begin + id, hashes.DIGEST, *names)
-    with translated():
-        replies = pipe.execute()
-    is_there = bool(replies.pop(0)) if seed is not None else True
+        commands.append(("EXISTS", prefix + seed))
+    replies = asked(client, commands)
+    is_there = seed is None or bool(replies.pop())
     return is_there, [None if values[0] is None else values[1:] for values in replies]

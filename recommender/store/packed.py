@@ -1,4 +1,4 @@
-"""Many commands in one round trip, without redis-py's pipeline, which is half of a write's time."""
+"""Many commands in one round trip, without redis-py's pipeline, which is half of the time."""
 
 from __future__ import annotations
 
@@ -71,6 +71,28 @@ class Sent:
             self._connection.disconnect()  # replies may be left in it
             self._pool.release(self._connection)
             self._pool = None
+
+
+def asked(client: Client, commands: Sequence[Command]) -> list[Any]:
+    """The replies to commands that only read. Raises StoreError for the first refused."""
+    with translated():
+        if isinstance(client, RedisCluster):
+            pipe = client.pipeline(transaction=False)
+            for command in commands:
+                pipe.execute_command(*command)
+            replies: list[Any] = pipe.execute()
+            return replies
+        pool = client.connection_pool
+        connection = pool.get_connection()
+        try:
+            connection.send_packed_command([b"".join(map(pack_command, commands))])
+            replies = [connection.read_response() for _ in commands]
+        except BaseException:
+            connection.disconnect()  # replies may be left in it
+            raise
+        finally:
+            pool.release(connection)
+    return replies
 
 
 def _send_to_cluster(client: Client, commands: Sequence[Command]) -> None:
