@@ -136,9 +136,10 @@ class Recommender:
     ) -> Results:
         """The neighbours of ``id`` that are stored for it, at most as many as were built (20).
 
-        The arguments are those of :meth:`similar`. Items that are gone meanwhile do not appear, and
-        ``exact`` says whether every item was compared when the list was made. Raises
-        RelatedNotBuilt where there are no lists, UnknownItem, InvalidParameter.
+        The arguments are those of :meth:`similar`, which answers for an item that has changed and
+        has no new list yet. Items that are gone meanwhile do not appear, and ``exact`` says whether
+        every item was compared when the list was made. Raises RelatedNotBuilt where there are no
+        lists, UnknownItem, InvalidParameter.
         """
         began = time.perf_counter()
         view = self._fresh()
@@ -149,6 +150,11 @@ class Recommender:
         found = related.read(self._client, view, id, page)
         if found is None:
             raise self._no_item(id)
+        if isinstance(found, related.NoList):  # it has just changed
+            return self.similar(
+                id, limit=limit, offset=offset, exclude=exclude, fields=fields,
+                using=found.vector, min_score=min_score,
+            )  # fmt: skip
         hits, near = found
         return Results(
             items=hits,

@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
-from recommender.errors import InvalidParameter, RelatedNotBuilt, brief
+from recommender.errors import IndexNotReady, InvalidParameter, RelatedNotBuilt, brief
 from recommender.items import Hit
-from recommender.nearby import Listed, Nearest, items_of, lists_of, nearest_of
+from recommender.nearby import Listed, Nearest, is_large, items_of, lists_of, nearest_of
 from recommender.nearest import DIGITS
 from recommender.report import Progress, Silent
-from recommender.store import catalogues, neighbours
+from recommender.store import catalogues, hashes, index, neighbours
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server
 from recommender.store.neighbours import Built, Near
@@ -98,11 +98,13 @@ def refresh(
     progress: Progress | None = None,
     *,
     most: float = MOST,
+    thorough: bool = True,
 ) -> int:
     """Brings the lists in step with the items that were noted as changed; how many were made.
 
     For whoever holds the catalogue's lock. Beyond the part ``most`` of the items all lists are made
-    anew.
+    anew. Where that would take minutes and not ``thorough``, only the lists of the changed items
+    themselves are removed, to be made when they are asked for, and the next load does the rest.
     """
     name, generation = entry.catalogue.name, entry.generation
     changed = neighbours.changed(client, name, generation)
@@ -116,6 +118,9 @@ def refresh(
     if not built.done:
         progress.note(f"The neighbours were not built to the end: recommender related build {name}")
         return 0
+    if not thorough and is_large(entry, built, _count(client, name)):
+        neighbours.delete(client, lists_of(entry), sorted(changed))
+        return 0
     ids = neighbours.ids_of(client, items_of(entry))
     if len(changed) > most * len(ids):
         return _build(client, entry, built, progress, check_lock, ids).items
@@ -128,7 +133,13 @@ def refresh(
     return count
 
 
-def read(client: Client, view: View, id: str, page: Page) -> tuple[list[Hit], Near] | None:
+class NoList(NamedTuple):
+    """An item has the vector, but its neighbours are still to be found."""
+
+    vector: str
+
+
+def read(client: Client, view: View, id: str, page: Page) -> tuple[list[Hit], Near] | NoList | None:
     """The hits of the page from the list of the item ``id``; None where there is no such item.
 
     Two round trips, to the list and to its items. Raises RelatedNotBuilt.
@@ -137,9 +148,17 @@ def read(client: Client, view: View, id: str, page: Page) -> tuple[list[Hit], Ne
     near = neighbours.read(client, neighbours.prefix_of(catalogue, generation), id)
     if near is None:
         is_there, _ = neighbours.read_items(client, view.prefix, (), (), id)
-        if not is_there:
+        built = _built(client, catalogue, generation) if is_there else None
+        if built is None:
             return None
-        near = _no_list(client, catalogue, generation)
+        if hashes.read_vector(client, view.prefix, id, built.vector) is not None:
+            return NoList(built.vector)
+        near = Near(built.vector, True, (), ())
+    hits = _hits(client, view, id, page, near)
+    return None if hits is None else (hits, near)
+
+
+def _hits(client: Client, view: View, id: str, page: Page, near: Near) -> list[Hit] | None:
     names, wanted = view.wanted(page.fields), page.offset + page.limit
     encoded = [name.encode() for name in names]
     listed = _listed(near, page)
@@ -156,7 +175,7 @@ def read(client: Client, view: View, id: str, page: Page) -> tuple[list[Hit], Ne
                 hits.append(Hit(other, score, fields_of(view, encoded, values), "related"))
         if len(hits) >= wanted:
             break
-    return hits[page.offset : wanted], near
+    return hits[page.offset : wanted]
 
 
 def fields_of(view: View, names: list[bytes], values: list[bytes | None]) -> dict[str, Any]:
@@ -179,16 +198,23 @@ def _listed(near: Near, page: Page) -> list[tuple[str, bytes, float]]:
     return rows if least is None else [row for row in rows if row[2] >= least]
 
 
-def _no_list(client: Client, catalogue: str, generation: int) -> Near:
-    """What stands for the list of an item that has no vector. Raises RelatedNotBuilt."""
+def _built(client: Client, catalogue: str, generation: int) -> Built:
+    """What was built to the end. Raises RelatedNotBuilt."""
     built = neighbours.get_built(client, catalogue, generation)
     if built is not None and built.done:
-        return Near(built.vector, True, (), ())
+        return built
     raise RelatedNotBuilt(
         f"the neighbours of {catalogue!r} have not been built"
         + (" to the end: it goes on, or was cut off" if built else ""),
         remedy=f"recommender related build {catalogue}",
     )
+
+
+def _count(client: Client, name: str) -> int:
+    try:
+        return index.get_state(client, name).items
+    except IndexNotReady:
+        return 0
 
 
 def _build(
@@ -227,7 +253,7 @@ def _write(
     while batch := list(islice(lists, neighbours.BATCH)):
         check_lock()
         done += neighbours.write(client, lists_of(entry), batch)
-        progress.stage("write", done, total)
+        progress.stage("related", done, total)
     return done
 
 

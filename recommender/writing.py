@@ -101,7 +101,7 @@ class Writer:
             target = self._opened(entry)
             parts = parts_of(fields, vectors, target.catalogue)
             outcome = target.patch(id, parts, check_lock)
-            refresh(self._client, entry, check_lock)
+            refresh(self._client, entry, check_lock, thorough=False)
             return outcome
 
     def delete(self, ids: Sequence[str]) -> int:
@@ -113,7 +113,7 @@ class Writer:
             if unique and neighbours.is_built(self._client, self.name, entry.generation):
                 neighbours.note_changed(self._client, self.name, entry.generation, unique)
             removed = hashes.delete(self._client, [(prefix + id).encode() for id in unique])
-            refresh(self._client, entry, check_lock)
+            refresh(self._client, entry, check_lock, thorough=False)
             return removed
 
     def _refresh(self) -> None:
@@ -122,7 +122,7 @@ class Writer:
         if entry and neighbours.count_changed(self._client, self.name, entry.generation):
             # Whoever holds the lock now does it: what is put is put, and noted.
             with suppress(CatalogueBusy), self._writing() as (entry, check_lock):
-                refresh(self._client, entry, check_lock)
+                refresh(self._client, entry, check_lock, thorough=False)
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Entry, Callable[[], None]]]:

@@ -374,7 +374,7 @@ class KilledAt:
         self.count = count
 
     def stage(self, name: str, done: float, total: float | None) -> None:
-        if name == "write" and done >= self.count:
+        if name == "related" and done >= self.count:
             raise Killed
 
     def note(self, text: str) -> None: ...
@@ -421,7 +421,7 @@ def test_a_write_that_is_killed_before_its_refresh_is_made_good(
     related.build(server, "things")
     writer = Writer("things", settings=settings, server=server)
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patched:
@@ -453,7 +453,11 @@ def test_another_vector_replaces_the_lists(
 
 
 def test_a_catalogue_too_large_to_compare_asks_its_index(
-    server: Server, load: Load, monkeypatch: pytest.MonkeyPatch, settings: Settings
+    server: Server,
+    load: Load,
+    open_catalogue: Open,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
 ) -> None:
     monkeypatch.setattr("recommender.nearby.EXACT_ITEMS", 10)
     random = np.random.default_rng(2)
@@ -470,12 +474,19 @@ def test_a_catalogue_too_large_to_compare_asks_its_index(
     writer = Writer("things", settings=settings, server=server)
     writer.put([{"id": "i005", "fields": {"title": "x"}, "vectors": {"v": items[9]["v"]}}])
     writer.delete(["i007"])
-    items[5] = items[5] | {"v": items[9]["v"]}
+    items[5] = items[5] | {"title": "x", "v": items[9]["v"]}
     del items[7]
     wanted = expected(items, "cosine", 20)
+    engine = open_catalogue("things")
+    live = engine.related("i005", limit=20)
+    assert len({hit.id for hit in live} & {*wanted["i005"]}) >= 19
+    assert {hit.source for hit in live} == {"vector"}  # found when it is asked for
+    assert "i007" not in [hit.id for item in items for hit in engine.related(item["id"], limit=20)]
+    load(catalogue(index="hnsw"), items)
     found = {id: [other for other, _ in rows] for id, rows in all_lists(server).items()}
     assert set(found) == set(wanted)
     assert sum(len({*found[id]} & {*wanted[id]}) for id in found) >= 0.98 * 199 * 20
+    assert neighbours.count_changed(server.client, "things", 1) == 0
 
 
 # --- what is kept ------------------------------------------------------------------------------

@@ -13,7 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
 
-STAGES = {"read": "Reading", "embed": "Embedding", "write": "Writing", "index": "Indexing"}
+STAGES = {
+    "read": "Reading", "embed": "Embedding", "write": "Writing", "related": "Relating",
+    "index": "Indexing",
+}  # fmt: skip
 LINE_SECONDS = 5.0
 """How often a plain line is written while a stage goes on."""
 
