@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from recommender import related, vectors
+from recommender import listing, vectors
 from recommender.arguments import check_min_score, check_names, check_page, check_text
 from recommender.embedders.base import Embedder, make_embedder
 from recommender.errors import (
@@ -147,10 +147,10 @@ class Recommender:
         check_page(limit, offset, len(excluded))
         check_min_score(min_score)
         page = Page(limit, offset, (), excluded, fields, min_score)
-        found = related.read(self._client, view, id, page)
+        found = listing.read(self._client, view, id, page)
         if found is None:
             raise self._no_item(id)
-        if isinstance(found, related.NoList):  # it has just changed
+        if isinstance(found, listing.NoList):  # it has just changed
             return self.similar(
                 id, limit=limit, offset=offset, exclude=exclude, fields=fields,
                 using=found.vector, min_score=min_score,

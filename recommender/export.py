@@ -26,8 +26,8 @@ from urllib.parse import quote
 
 from recommender.arguments import check_page
 from recommender.errors import InvalidParameter, RelatedNotBuilt, suggest
+from recommender.listing import fields_of
 from recommender.nearest import DIGITS
-from recommender.related import fields_of
 from recommender.store import catalogues, neighbours
 from recommender.store.connection import Client, Server
 from recommender.view import View

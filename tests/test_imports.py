@@ -27,7 +27,7 @@ recommender.garbage recommender.workers recommender.nearest
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
 = recommender.sync recommender.writing recommender.scoring recommender.related recommender.explore
-recommender.evaluate recommender.engine recommender.export
+recommender.evaluate recommender.engine recommender.export recommender.listing
 = recommender
 = loaders api
 = recommender.cli
