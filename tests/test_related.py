@@ -355,6 +355,15 @@ def test_without_lists_nothing_is_noted(server: Server, load: Load, settings: Se
     assert [key for key in server.client.keys("things:*") if b":item:" not in key] == []
 
 
+def test_without_lists_a_sync_asks_once(server: Server, load: Load) -> None:
+    load(catalogue(), THINGS)
+    server.client.config_resetstat()
+    load(catalogue(), [THINGS[0] | {"v": [3, 2, 1]}])
+    calls = {name: of["calls"] for name, of in server.client.info("commandstats").items()}
+    assert calls["cmdstat_exists"] == 1
+    assert not {"cmdstat_sadd", "cmdstat_smembers", "cmdstat_scard"} & {*calls}
+
+
 def test_patch_refreshes(server: Server, load: Load, settings: Settings) -> None:
     load(catalogue(), THINGS)
     related.build(server, "things", size=4)
