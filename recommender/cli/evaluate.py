@@ -1,0 +1,248 @@
+"""``evaluate``: how good the recommendations are, and how much of the truth the index finds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+import loaders
+from recommender.cli.ask import listing_options
+from recommender.cli.output import json_option, print_json, print_table
+from recommender.cli.progress import counted
+from recommender.engine import Recommender
+from recommender.evaluate import RecallReport, RelevanceReport
+from recommender.evaluate import recall as measure_recall
+from recommender.evaluate import relevance as measure_relevance
+from recommender.judgements import Judgements
+from recommender.metrics import Estimate
+from recommender.recall import FilteredRecall
+
+Command = Callable[..., Any]
+
+NOT_ASKED = frozenset({"limit", "offset", "fields", "as_json"})
+"""Options of ``similar`` that say how much of an answer is shown, not what it is."""
+
+FEW = 30
+"""Of fewer queries a bootstrap's interval is too narrow."""
+
+NAMED = 5
+"""How many ids are named before the rest is only counted."""
+
+
+def question_options(*without: str) -> Callable[[Command], Command]:
+    """All options of ``similar`` that shape its answer, those of later days too.
+
+    The command gets them as keyword arguments, to be handed to the engine as they are.
+    """
+
+    def decorate(command: Command) -> Command:
+        def nothing() -> None:
+            """Carries the options."""
+
+        options: list[click.Option] = getattr(listing_options(nothing), "__click_params__", [])
+        params = [each for each in options if each.name not in {*NOT_ASKED, *without}]
+        known = getattr(command, "__click_params__", [])
+        command.__click_params__ = [*known, *params]  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+judgement_options = click.option(
+    "--judgements",
+    required=True,
+    metavar="FILE",
+    help="query_id,item_id[,relevance], or events: user,item[,weight,time].",
+)
+liked_option = click.option(
+    "--liked-above",
+    type=float,
+    default=0.0,
+    metavar="WEIGHT",
+    help="Events: a weight over this is a like, 3.5 for five stars. [default: 0]",
+)
+k_option = click.option(
+    "--limit", "-k", "k", type=int, default=10, show_default=True, help="How long the lists are."
+)
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure a catalogue: its recommendations, or its index.
+
+    \b
+    recommender evaluate relevance movies --judgements judgements.csv
+    recommender evaluate recall movies
+    """
+
+
+@evaluate.command()
+@click.argument("name")
+@judgement_options
+@liked_option
+@click.option(
+    "--half", type=click.Choice(["open", "held"]), help="Only that half of the queries, by hash."
+)
+@k_option
+@question_options()
+@json_option
+def relevance(
+    name: str,
+    judgements: str,
+    liked_above: float,
+    half: str | None,
+    k: int,
+    as_json: bool,
+    **arguments: Any,
+) -> None:
+    """Hold what catalogue NAME recommends against what people judged, or liked.
+
+    FILE says for a query, an item of the catalogue, how much other items are worth as its
+    recommendations: a number, 0 for nothing. Made from events it is what the same people liked more
+    often than chance would have it. It is read like any source: CSV, NDJSON, Parquet, - for stdin.
+    Every option of `similar` that shapes an answer can be measured.
+
+    \b
+    recommender evaluate relevance movies --judgements judgements.csv
+    recommender evaluate relevance movies --judgements judgements.csv --where "year>=1990"
+    recommender evaluate relevance movies --judgements ratings.csv --liked-above 3.5
+    recommender evaluate relevance movies --judgements judgements.csv --half held --json
+    """
+    engine = Recommender(name)
+    given = read_judgements(judgements, liked_above)
+    if half is not None:
+        given = given.half(half)  # type: ignore[arg-type] # click has checked it
+    with counted("Asking") as progress:
+        report = measure_relevance(
+            engine, given, k=k, arguments=_asked(arguments), progress=progress
+        )
+    if as_json:
+        print_json(report.to_dict() | {"source": given.source, "half": half})
+        return
+    print_relevance(report, f", the {half} half" if half else "")
+
+
+@evaluate.command()
+@click.argument("name")
+@click.option("--sample", type=int, default=200, show_default=True, help="How many items ask.")
+@k_option
+@question_options("where", "exact")
+@json_option
+def recall(name: str, sample: int, k: int, as_json: bool, **arguments: Any) -> None:
+    """Hold the index of catalogue NAME against the exact answer, plain and under filters.
+
+    The filters are found in the catalogue: labels and numbers that about 10 %, 1 % and 0.1 % of the
+    items have. Items drawn by hash ask for their nearest, once through the index and once comparing
+    every item.
+
+    \b
+    recommender evaluate recall movies
+    recommender evaluate recall movies --sample 1000 --json
+    """
+    engine = Recommender(name)
+    with counted("Asking") as progress:
+        report = measure_recall(
+            engine, sample=sample, k=k, arguments=_asked(arguments), progress=progress
+        )
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_recall(report)
+
+
+def read_judgements(file: str, liked_above: float = 0.0) -> Judgements:
+    """The judgements of a file, in any format that a loader reads."""
+    with counted("Reading") as progress:
+        options = loaders.Options(progress=lambda part: progress(round(part * 100), 100))
+        return Judgements.from_records(loaders.load(file, options), liked_above=liked_above)
+
+
+def print_relevance(report: RelevanceReport, more: str = "") -> None:
+    """What was measured, as a table, and what it does not tell."""
+    k, found = report.k, report.estimates
+    most = f"{math.log2(len(report.queries)):.1f}"
+    told = {
+        "ndcg": (f"NDCG@{k}", f"1 is the best order there is, chance {report.chance:.3f}"),
+        "mrr": (f"MRR@{k}", "1 / place of the first good item"),
+        "recall": (f"recall@{k}", "good items in the list, of all that are good"),
+        "diversity": ("diversity", "0: all alike in a list"),
+        "novelty": ("novelty", f"bits; 0: the same items in all lists, {most}: in one only"),
+    }
+    rows = [[label, *_figures(found[name]), what] for name, (label, what) in told.items()]
+    covered = f"{report.covered:,} of {report.items:,} items are in some list"
+    rows.append(["coverage", f"{report.coverage:.3f}", "", covered])
+    queries = len(report.queries)
+    print_table(
+        f"Relevance of {report.catalogue}: {queries:,} queries{more}",
+        ["measure", "value", "95 % interval", "meaning"],
+        rows,
+    )
+    click.echo(f"{report.pairs:,} judgements; a question took {report.p50_ms:.1f} ms (median)")
+    for line in _remarks(report):
+        click.echo(line)
+
+
+def print_recall(report: RecallReport) -> None:
+    """Recall, condition by condition, as a table."""
+    print_table(
+        f"Recall of {report.catalogue}: {report.sample:,} of {report.items:,} items ask",
+        ["filter", "passes", f"recall@{report.k}", "95 % interval", "complete", "ms", "exact ms"],
+        [_filtered(row, report.items) for row in report.rows],
+    )
+    if report.missing:
+        shares = ", ".join(f"{share:.4g}" for share in report.missing)
+        click.echo(f"No tag or number of the catalogue lets about this share through: {shares}")
+    if any(row.compared == 1.0 for row in report.rows):
+        click.echo("* every item that passes was compared: there is nothing to miss")
+    if not report.is_ready:
+        click.echo("The index is still filling: measure again when it is done.")
+
+
+def _filtered(row: FilteredRecall, items: int) -> list[Any]:
+    value, interval = _figures(row.recall)
+    return [
+        row.condition.where or "none",
+        f"{row.condition.matching / items:.2%}",
+        value + ("*" if row.compared == 1.0 else ""),
+        interval,
+        f"{row.complete:.1%}",
+        f"{row.p50_ms:.2f}",
+        f"{row.exact_p50_ms:.2f}",
+    ]
+
+
+def _figures(estimate: Estimate) -> tuple[str, str]:
+    value = "-" if math.isnan(estimate.value) else f"{estimate.value:.3f}"
+    known = not math.isnan(estimate.low)
+    return value, f"{estimate.low:.3f} .. {estimate.high:.3f}" if known else "-"
+
+
+def _remarks(report: RelevanceReport) -> list[str]:
+    """What a person must know before believing the table."""
+    queries = len(report.queries)
+    said = [
+        f"Skipped {len(skipped):,}: {reason} ({_some(skipped)})"
+        for reason, skipped in report.skipped.items()
+    ]
+    if report.unknown_items:
+        said.append(
+            f"{len(report.unknown_items):,} judged ids are not in the catalogue and left out:"
+            f" {_some(report.unknown_items)}"
+        )
+    if report.short:
+        said.append(f"{report.short:,} lists are shorter than {report.k}")
+    if queries < FEW:
+        said.append(f"{queries} queries are few: the true intervals are wider than these")
+    return said
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:NAMED]) + (", ..." if len(ids) > NAMED else "")
+
+
+def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given: what was not is the engine's own default."""
+    return {name: value for name, value in options.items() if value not in (None, (), False)}
