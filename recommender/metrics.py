@@ -1,6 +1,7 @@
 """How good one ranked list is, and how sure a mean over many of them is.
 
 Lists are ids, best first; gains say how much each is worth to the query, 0 or absent being nothing.
+NDCG, reciprocal rank and recall are those of trec_eval, which takes whole numbers as gains only.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from recommender.engine import Recommender
 from recommender.evaluate import RecallReport, RelevanceReport
 from recommender.evaluate import recall as measure_recall
 from recommender.evaluate import relevance as measure_relevance
-from recommender.judgements import Judgements
+from recommender.judgements import Half, Judgements
 from recommender.metrics import Estimate
 from recommender.recall import FilteredRecall
 
@@ -93,7 +93,7 @@ def relevance(
     name: str,
     judgements: str,
     liked_above: float,
-    half: str | None,
+    half: Half | None,
     k: int,
     as_json: bool,
     **arguments: Any,
@@ -114,7 +114,7 @@ def relevance(
     engine = Recommender(name)
     given = read_judgements(judgements, liked_above)
     if half is not None:
-        given = given.half(half)  # type: ignore[arg-type] # click has checked it
+        given = given.half(half)
     with counted("Asking") as progress:
         report = measure_relevance(
             engine, given, k=k, arguments=_asked(arguments), progress=progress
@@ -245,4 +245,9 @@ def _some(ids: Sequence[str]) -> str:
 
 def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given: what was not is the engine's own default."""
-    return {name: value for name, value in options.items() if value not in (None, (), False)}
+    unset = (None, False)  # by identity: 0 is a value
+    return {
+        name: value
+        for name, value in options.items()
+        if not any(value is each for each in unset) and value != ()
+    }
