@@ -66,13 +66,15 @@ def _bound(engine: Recommender, facet: Facet, target: float) -> tuple[str, int]:
     """The condition ``field>=x`` that about ``target`` items pass, and how many do."""
     if facet.type != "number" or facet.min is None or facet.max is None:
         return "", 0
-    low, high = float(facet.min), float(facet.max)
-    best = (f"{facet.field}>={high!r}", engine.count(f"{facet.field}>={high!r}"))
+    low, high = facet.min, facet.max
+    is_whole = isinstance(low, int) and isinstance(high, int)
+    best = (f"{facet.field}>={high}", engine.count(f"{facet.field}>={high}"))
     for _ in range(STEPS):
-        middle = float(f"{(low + high) / 2:.6g}")  # short to read, and as good
+        # Short to read, and as good: 2016, not 2015.7578125.
+        middle = round((low + high) / 2) if is_whole else float(f"{(low + high) / 2:.6g}")
         if not low < middle < high or _off(best[1], target) <= CLOSE:
             break
-        where = f"{facet.field}>={middle:g}"
+        where = f"{facet.field}>={middle}"
         count = engine.count(where)
         best = min(best, (where, count), key=lambda pair: _off(pair[1], target))
         low, high = (middle, high) if count > target else (low, middle)

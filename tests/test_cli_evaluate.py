@@ -135,7 +135,10 @@ def test_the_table_of_recall(shell: Shell) -> None:
     assert title.strip() == "Recall of movies: 20 of 399 items ask"
     assert header.split()[:3] == ["filter", "passes", "recall@10"]
     assert rows[0].split()[:2] == ["none", "100.00%"]
-    assert any(row.startswith("year>=") for row in rows)
+    assert any(row.split()[:1] == ["year>=2016"] for row in rows)
+    assert (
+        "none of 20 answers missed a hit: at most 15.00% of all do, with 95 % certainty" in done.out
+    )
     found = shell.call("evaluate", "recall", "movies", "--sample", "20", "--json").json
     assert found["rows"][0]["condition"]["wanted"] == 1.0
     assert all(row["complete"] == 1 for row in found["rows"])

@@ -165,14 +165,14 @@ def print_relevance(report: RelevanceReport, more: str = "") -> None:
     k, found = report.k, report.estimates
     most = f"{math.log2(len(report.queries)):.1f}"
     told = {
-        "ndcg": (f"NDCG@{k}", f"1 is the best order there is, chance {report.chance:.3f}"),
+        "ndcg": (f"NDCG@{k}", f"1: the best order; by chance {report.chance:.3f}"),
         "mrr": (f"MRR@{k}", "1 / place of the first good item"),
-        "recall": (f"recall@{k}", "good items in the list, of all that are good"),
-        "diversity": ("diversity", "0: all alike in a list"),
-        "novelty": ("novelty", f"bits; 0: the same items in all lists, {most}: in one only"),
+        "recall": (f"recall@{k}", "share of all good items that is listed"),
+        "diversity": ("diversity", "0: the items of a list are all alike"),
+        "novelty": ("novelty", f"0: all lists the same; {most}: none share"),
     }
     rows = [[label, *_figures(found[name]), what] for name, (label, what) in told.items()]
-    covered = f"{report.covered:,} of {report.items:,} items are in some list"
+    covered = f"{report.covered:,} of {report.items:,} items are listed"
     rows.append(["coverage", f"{report.coverage:.3f}", "", covered])
     queries = len(report.queries)
     print_table(
@@ -180,7 +180,7 @@ def print_relevance(report: RelevanceReport, more: str = "") -> None:
         ["measure", "value", "95 % interval", "meaning"],
         rows,
     )
-    click.echo(f"{report.pairs:,} judgements; a question took {report.p50_ms:.1f} ms (median)")
+    click.echo(f"{report.pairs:,} judgements; half of the answers came in {report.p50_ms:.1f} ms")
     for line in _remarks(report):
         click.echo(line)
 
@@ -195,6 +195,13 @@ def print_recall(report: RecallReport) -> None:
     if report.missing:
         shares = ", ".join(f"{share:.4g}" for share in report.missing)
         click.echo(f"No tag or number of the catalogue lets about this share through: {shares}")
+    perfect = [row.recall.n for row in report.rows if row.recall.value == 1.0]
+    if perfect:  # a bootstrap finds no width where nothing differs; the rule of three does
+        n = min(perfect)
+        click.echo(
+            f"1.000: none of {n:,} answers missed a hit: at most {min(3 / n, 1.0):.2%}"
+            " of all do, with 95 % certainty"
+        )
     if any(row.compared == 1.0 for row in report.rows):
         click.echo("* every item that passes was compared: there is nothing to miss")
     if not report.is_ready:
