@@ -116,6 +116,7 @@ def test_other_wrong_usage(shell: Shell) -> None:
     assert "there is no file" in shell.call(*MEASURE, "gone.csv").err
     assert shell.call(*MEASURE, JUDGEMENTS, "--where", "nothing=1").code == 2
     assert shell.call("evaluate", "recall", "movies", "--sample", "0").code == 2
+    assert shell.call("evaluate", "recall", "movies", "--selectivity", "2").code == 2
     assert shell.call("evaluate", "recall", "nothing").code == 1
 
 
@@ -142,6 +143,8 @@ def test_the_table_of_recall(shell: Shell) -> None:
     found = shell.call("evaluate", "recall", "movies", "--sample", "20", "--json").json
     assert found["rows"][0]["condition"]["wanted"] == 1.0
     assert all(row["complete"] == 1 for row in found["rows"])
+    half = ("evaluate", "recall", "movies", "--selectivity", "0.5", "--sample", "3", "--json")
+    assert {row["condition"]["wanted"] for row in shell.call(*half).json["rows"]} == {0.5}
 
 
 def test_a_terminal_sees_the_table_and_no_remains_of_the_bar(shell: Shell) -> None:

@@ -18,7 +18,7 @@ from recommender.evaluate import recall as measure_recall
 from recommender.evaluate import relevance as measure_relevance
 from recommender.judgements import Half, Judgements
 from recommender.metrics import Estimate
-from recommender.recall import FilteredRecall
+from recommender.recall import SELECTIVITIES, FilteredRecall
 
 Command = Callable[..., Any]
 
@@ -128,10 +128,22 @@ def relevance(
 @evaluate.command()
 @click.argument("name")
 @click.option("--sample", type=int, default=200, show_default=True, help="How many items ask.")
+@click.option(
+    "--selectivity",
+    "selectivities",
+    type=float,
+    multiple=True,
+    metavar="SHARE",
+    default=SELECTIVITIES,
+    show_default=True,
+    help="What part of the items a filter lets through; repeatable.",
+)
 @k_option
 @question_options("where", "exact")
 @json_option
-def recall(name: str, sample: int, k: int, as_json: bool, **arguments: Any) -> None:
+def recall(
+    name: str, sample: int, selectivities: Sequence[float], k: int, as_json: bool, **arguments: Any
+) -> None:
     """Hold the index of catalogue NAME against the exact answer, plain and under filters.
 
     The filters are found in the catalogue: labels and numbers that about 10 %, 1 % and 0.1 % of the
@@ -140,12 +152,18 @@ def recall(name: str, sample: int, k: int, as_json: bool, **arguments: Any) -> N
 
     \b
     recommender evaluate recall movies
+    recommender evaluate recall movies --selectivity 0.5 --selectivity 0.25
     recommender evaluate recall movies --sample 1000 --json
     """
     engine = Recommender(name)
     with counted("Asking") as progress:
         report = measure_recall(
-            engine, sample=sample, k=k, arguments=_asked(arguments), progress=progress
+            engine,
+            sample=sample,
+            k=k,
+            selectivities=selectivities,
+            arguments=_asked(arguments),
+            progress=progress,
         )
     if as_json:
         print_json(report.to_dict())
@@ -195,7 +213,9 @@ def print_recall(report: RecallReport) -> None:
     if report.missing:
         shares = ", ".join(f"{share:.4g}" for share in report.missing)
         click.echo(f"No tag or number of the catalogue lets about this share through: {shares}")
-    perfect = [row.recall.n for row in report.rows if row.recall.value == 1.0]
+    perfect = [
+        row.recall.n for row in report.rows if row.recall.value == 1.0 and row.compared < 1.0
+    ]
     if perfect:  # a bootstrap finds no width where nothing differs; the rule of three does
         n = min(perfect)
         click.echo(
