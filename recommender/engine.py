@@ -22,7 +22,7 @@ from recommender.items import Facet, Item, Results
 from recommender.settings import Settings
 from recommender.store import catalogues, hashes, index, query
 from recommender.store.catalogues import Entry
-from recommender.store.connection import Server, connect
+from recommender.store.connection import Client, Server, connect
 from recommender.store.index import IndexState
 from recommender.view import MAX_FILTERS, Filter, Page, View, Where, policy_of, pool_of
 from recommender.where import EVERYTHING, parse
@@ -58,6 +58,11 @@ class Recommender:
     def entry(self) -> Entry:
         """The catalogue's file, live generation and stamps, at most a second old."""
         return self._fresh().entry
+
+    @property
+    def client(self) -> Client:
+        """The connection to its Redis, for what measures it."""
+        return self._client
 
     def similar(
         self,

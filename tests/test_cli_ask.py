@@ -23,6 +23,7 @@ COMMANDS: list[tuple[str, ...]] = [
     (), ("load",), ("infer",), ("similar",), ("search",), ("catalogues",), ("info",), ("drop",),
     ("serve",), ("redis",), ("redis", "start"), ("redis", "stop"), ("redis", "status"),
     ("cache",), ("cache", "clear"), ("doctor",),
+    ("evaluate",), ("evaluate", "relevance"), ("evaluate", "recall"),
 ]  # fmt: skip
 HOSTILE = {
     "escape": "\x1b[31mred\x1b[0m \x1b]0;a new window title\x07 and more",

@@ -17,17 +17,17 @@ recommender.errors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
 recommender.garbage recommender.workers
 = recommender.fields
-= recommender.template
+= recommender.template recommender.colikes recommender.metrics
 = recommender.catalogue
 = recommender.where recommender.convert
-= recommender.inference recommender.shape
+= recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
 = recommender.view recommender.batch recommender.spread recommender.cost
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
 = recommender.sync recommender.writing recommender.scoring recommender.related recommender.explore
-recommender.evaluate recommender.engine
+recommender.evaluate recommender.engine recommender.selectivity recommender.recall
 = recommender
 = loaders api
 = recommender.cli

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "catalogues": "recommender.cli.catalogues:catalogues",
     "info": "recommender.cli.catalogues:info",
     "drop": "recommender.cli.catalogues:drop",
+    "evaluate": "recommender.cli.evaluate:evaluate",
     "serve": "recommender.cli.serve:serve",
     "cache": "recommender.cli.cache:cache",
     "redis": "recommender.cli.redis:redis",
