@@ -18,7 +18,9 @@ from recommender.errors import (
     UnknownField,
     UnknownItem,
 )
-from recommender.items import Facet, Item, Results
+from recommender.items import Facet, Hit, Item, Results
+from recommender.ranked import Ranked
+from recommender.ranking import POOL, ranking_of
 from recommender.settings import Settings
 from recommender.store import catalogues, hashes, index, query
 from recommender.store.catalogues import Entry
@@ -71,6 +73,14 @@ class Recommender:
         using: str | None = None,
         min_score: float | None = None,
         exact: bool = False,
+        same: Collection[str] = (),
+        differ: Collection[str] = (),
+        boosts: str | Sequence[str] = (),
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        pool: int = POOL,
+        explain: bool = False,
     ) -> Results:
         """The items most like ``id``, which is never among them.
 
@@ -78,6 +88,12 @@ class Recommender:
         hit meets; ``exclude`` are more ids to leave out; ``fields`` those to return (None: all);
         ``using`` names the vector (None: the first); ``min_score`` drops hits below it (see
         :class:`Results` for its scale); ``exact`` compares with every item.
+
+        ``same`` and ``differ`` name tags and numbers in which every hit agrees with the seed, or
+        does not. ``boosts`` (see :mod:`recommender.boosts`) add to the similarity for the order of
+        the hits; ``diversity`` 0 (none) to 1 (most) keeps them unlike each other; of each value of
+        the field ``group_by`` there are ``group_size`` at most; ``pool`` 1..10,000 is how many
+        candidates are looked at; ``explain`` tells why each hit stands where it does.
         Raises UnknownItem, and InvalidParameter naming what is out of range.
         """
         began = time.perf_counter()
@@ -87,7 +103,16 @@ class Recommender:
         if blob is None:
             raise self._no_item(id)
         page = Page(limit, offset, where, {id, *check_names("exclude", exclude)}, fields, min_score)
-        return self._nearest(view, vector, blob, page, exact, began)
+        if not (same or differ or boosts or diversity or group_by or explain):
+            return self._nearest(view, vector, blob, page, exact, began)
+        ranking = ranking_of(
+            view.entry.catalogue,
+            same=same, differ=differ, boosts=boosts, diversity=diversity, group_by=group_by,
+            group_size=group_size, pool=pool, explain=explain,
+        )  # fmt: skip
+        ranked = Ranked(self._client, view, vector)
+        hits = ranked.hits(blob, self.item(id), page, ranking, exact=exact)
+        return self._results(view, vector, hits, limit, exact, began)
 
     def search(
         self,
@@ -179,15 +204,20 @@ class Recommender:
             knn = query.Knn(self.name, vector, blob, pool, needed, filter.text, names, policy)
             rows = query.knn(self._client, knn)
         hits = view.hits(rows, spec.metric, page)
+        return self._results(view, vector, hits, page.limit, policy in ("each", None), began)
+
+    def _results(
+        self, view: View, vector: str, hits: list[Hit], limit: int, exact: bool, began: float
+    ) -> Results:
         return Results(
             items=hits,
-            requested=page.limit,
+            requested=limit,
             returned=len(hits),
-            complete=len(hits) == page.limit and view.is_whole,
+            complete=len(hits) == limit and view.is_whole,
             catalogue=self.name,
             generation=view.entry.generation,
             embedder=view.entry.stamps[vector].embedder,
-            exact=policy in ("each", None),
+            exact=exact,
             took_ms=round((time.perf_counter() - began) * 1000, 3),
         )
 
