@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from api import keys
 from api.catalogues import opened
-from api.parameters import PAGE, check_known, names, page, required
+from api.parameters import PAGE, RANKING, check_known, names, page, required
 from recommender import Facet, Recommender
 from recommender.arguments import check_text
 from recommender.errors import IndexNotReady, RecommenderError
@@ -38,7 +38,7 @@ def describe(catalogue: str) -> Response:
 @v1.get("/<catalogue>/similar")
 def similar(catalogue: str) -> Response:
     """The items most like the one with this id."""
-    check_known(("id", *PAGE))
+    check_known(("id", *PAGE, *RANKING))
     return jsonify(opened().get(catalogue).similar(required("id"), **page()).to_dict())
 
 

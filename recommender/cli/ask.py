@@ -10,6 +10,7 @@ import click
 from recommender.cli.output import json_option, print_json, print_results, shown_fields
 from recommender.engine import Recommender
 from recommender.fields import as_text
+from recommender.ranking import POOL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,10 +40,35 @@ def listing_options(command: Command) -> Command:
     return command
 
 
+RANKING = (
+    click.option(
+        "--boost", "boosts", multiple=True, metavar="BOOST",
+        help="Like 0.3*near(year,8) or 0.2*overlap(genres); may be repeated.",
+    ),
+    click.option("--same", multiple=True, metavar="FIELD", help="Agree with the seed in it."),
+    click.option("--differ", multiple=True, metavar="FIELD", help="Differ from the seed in it."),
+    click.option(
+        "--diversity", type=float, default=0.0, help="0: the best; 1: as unlike as can be."
+    ),
+    click.option("--group-by", metavar="FIELD", help="Few of each value of this field."),
+    click.option("--group-size", type=int, default=1, help="How few. [default: 1]"),
+    click.option("--pool", type=int, default=POOL, help=f"Candidates to rank. [default: {POOL}]"),
+    click.option("--explain", is_flag=True, help="Tell why each hit stands where it does."),
+)  # fmt: skip
+
+
+def ranking_options(command: Command) -> Command:
+    """The options of a question with a ranking."""
+    for option in reversed(RANKING):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("name")
 @click.argument("id")
 @listing_options
+@ranking_options
 def similar(name: str, id: str, as_json: bool, fields: str | None, **arguments: Any) -> None:
     """The items of catalogue NAME that are most like the item ID.
 
@@ -50,6 +76,8 @@ def similar(name: str, id: str, as_json: bool, fields: str | None, **arguments: 
     recommender similar movies toy-story
     recommender similar movies toy-story --where "year>=2000" --where "genres=Comedy|Family"
     recommender similar movies toy-story --limit 3 --fields title,year --json
+    recommender similar movies toy-story --boost "0.3*near(year,8)" --explain
+    recommender similar movies toy-story --differ year --diversity 0.3
     """
     engine = Recommender(name)
     columns = _columns(engine, fields)
