@@ -40,6 +40,21 @@ def filters(
     return list(dict.fromkeys(legs))[:MAX_LEGS]
 
 
+def extremes(
+    base: str, boosts: Sequence[Boost], spans: Mapping[str, Span]
+) -> list[tuple[str, str, bool]]:
+    """(filter, field, ascending) of the legs that bring the very first by a number."""
+    found = []
+    for boost in boosts:
+        span = spans.get(boost.field) if boost.kind in ("high", "low") else None
+        if span is None or not boost.weight:
+            continue
+        upper = (boost.kind == "high") == (boost.weight > 0)
+        text = _range(boost.field, span.top if upper else "-inf", "+inf" if upper else span.bottom)
+        found.append((text if base == EVERYTHING else f"({base} {text})", boost.field, not upper))
+    return found[: MAX_LEGS // 2]
+
+
 def _favoured(
     boost: Boost,
     seed: Mapping[str, Any],

@@ -87,13 +87,42 @@ class Ranked:
         if exact:
             return query.knn(self._client, self._knn(blob, base, max(self._view.items, 1), ranking))
         texts = legs.filters(base, ranking.boosts, seed.fields, spans, self._catalogue, now)
+        firsts = legs.extremes(base, ranking.boosts, spans)
         share = max(pool // 2 // max(len(texts) - 1, 1), 30)
         sizes = [pool if len(texts) == 1 else pool // 2, *[share] * (len(texts) - 1)]
         knns = [
             self._knn(blob, text, size, ranking) for text, size in zip(texts, sizes, strict=True)
         ]
-        found = {row.key: row for rows in query.knn_many(self._client, knns) for row in rows}
+        vector = vector_field(self._vector)
+        columns = [vector, *ranking.columns]
+        name = self._catalogue.name
+        first = [query.Sorted(name, text, by, up, share, columns) for text, by, up in firsts]
+        near, *rest = query.many(self._client, [*knns, *first])
+        found = {row.key: row for rows in [near, *rest[: len(knns) - 1]] for row in rows}
+        for rows in rest[len(knns) - 1 :]:
+            fresh = [row for row in rows if row.key not in found]
+            found |= {row.key: row for row in self._measured(fresh, blob)}
         return list(found.values())
+
+    def _measured(self, rows: Sequence[query.Found], blob: bytes) -> list[query.Found]:
+        """Rows that came without a distance, with the one that the engine would give them."""
+        dtype = vectors.DTYPES[self._spec.type]
+        query_vector = np.frombuffer(blob, dtype).astype(np.float64)
+        key = vector_field(self._vector).encode()
+        stored = [row.fields[row.fields.index(key) + 1] for row in rows if key in row.fields]
+        if not stored:
+            return []
+        matrix = np.frombuffer(b"".join(stored), dtype).astype(np.float64)
+        matrix = matrix.reshape(len(stored), len(query_vector))
+        if self._spec.metric == "l2":
+            distances = ((matrix - query_vector) ** 2).sum(axis=1)
+        else:
+            distances = 1.0 - matrix @ query_vector
+        kept = [row for row in rows if key in row.fields]
+        return [
+            query.Found(row.key, float(distance), row.fields)
+            for row, distance in zip(kept, distances, strict=True)
+        ]
 
     def _knn(self, blob: bytes, filter: str, size: int, ranking: Ranking) -> query.Knn:
         policy: query.Policy | None = None
@@ -140,7 +169,7 @@ class Ranked:
             if name not in known or known[name][0] < now - SPAN_SECONDS:
                 known[name] = now, query.span(self._client, self._catalogue.name, name)
             # Where nobody has a value the signal is 0 for all.
-            spans[name] = known[name][1] or Span(0.0, 0.0, 0.0, 0.0)
+            spans[name] = known[name][1] or Span(*[0.0] * len(Span._fields))
         return spans
 
     def _spread(self, candidates: list[Candidate], page: Page, ranking: Ranking) -> list[Candidate]:

@@ -5,6 +5,7 @@ redisvl's query objects cost 40 % of a call, so they serve for schema and filter
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,17 +80,45 @@ def knn(client: Client, query: Knn) -> list[Found]:
     return _found(reply)
 
 
-def knn_many(client: Client, queries: Sequence[Knn]) -> list[list[Found]]:
-    """The same for several queries in one round trip."""
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """The first ``rows`` items by a number, the greatest first or, ``ascending``, the least."""
+
+    index: str
+    filter: str
+    by: str
+    ascending: bool
+    rows: int
+    fields: Sequence[str]
+
+
+def many(client: Client, queries: Sequence[Knn | Sorted]) -> list[list[Found]]:
+    """Several queries in one round trip; rows that were sorted have no distance (NaN)."""
     pipe = client.pipeline(transaction=False)
     for query in queries:
-        pipe.execute_command(*_command(query))
+        pipe.execute_command(*(_command(query) if isinstance(query, Knn) else _sorting(query)))
     with translated():
         try:
             replies = pipe.execute()
         except redis.ResponseError as error:
             raise _explained(error, queries[0].index) from error
-    return [_found(reply) for reply in replies]
+    return [
+        _found(reply) if isinstance(query, Knn) else _undistanced(reply)
+        for query, reply in zip(queries, replies, strict=True)
+    ]
+
+
+def _sorting(query: Sorted) -> tuple[Any, ...]:
+    return (
+        "FT.SEARCH", query.index, query.filter,
+        "SORTBY", query.by, "ASC" if query.ascending else "DESC", "LIMIT", 0, query.rows,
+        "RETURN", len(query.fields), *query.fields, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
+    )  # fmt: skip
+
+
+def _undistanced(reply: Any) -> list[Found]:
+    rows = zip(reply[1::2], reply[2::2], strict=True)
+    return [Found(key, math.nan, pairs) for key, pairs in rows if pairs]
 
 
 def _command(query: Knn) -> tuple[Any, ...]:
@@ -136,11 +165,17 @@ def meeting(client: Client, index: str, filter: str, keys: Sequence[str]) -> set
 
 
 class Span(NamedTuple):
-    """How a number is spread: its least, the tenth from below and from above, its greatest."""
+    """How a number is spread.
+
+    Below ``bottom`` lies 1 % of the items, below ``low`` 10 %, above ``high`` 10 %, above ``top``
+    1 %: about, as the engine estimates them.
+    """
 
     least: float
+    bottom: float
     low: float
     high: float
+    top: float
     greatest: float
 
 
@@ -150,8 +185,10 @@ def span(client: Client, index: str, field: str) -> Span | None:
         client, index, f"@{field}:[-inf +inf]",
         "LOAD", 1, f"@{field}", "GROUPBY", 0,
         "REDUCE", "MIN", 1, f"@{field}", "AS", "least",
+        "REDUCE", "QUANTILE", 2, f"@{field}", "0.01", "AS", "bottom",
         "REDUCE", "QUANTILE", 2, f"@{field}", "0.1", "AS", "low",
         "REDUCE", "QUANTILE", 2, f"@{field}", "0.9", "AS", "high",
+        "REDUCE", "QUANTILE", 2, f"@{field}", "0.99", "AS", "top",
         "REDUCE", "MAX", 1, f"@{field}", "AS", "greatest",
     )  # fmt: skip
     if not rows:
