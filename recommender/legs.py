@@ -15,6 +15,9 @@ from recommender.store.query import Span
 from recommender.where import EVERYTHING, parse
 
 MAX_LEGS = 8
+MAX_LABELS = 50
+"""Labels of the seed that a leg for overlap looks for."""
+
 WIDTH = 2.0
 """How many scales around the reference a leg for near reaches."""
 
@@ -69,9 +72,7 @@ def _favoured(
     if boost.kind == "overlap":
         labels = seed.get(boost.field)
         return (
-            parse({"any": [f"{boost.field}={_label(each)}" for each in labels]}, catalogue)
-            if (labels and is_up)
-            else None
+            parse(any_of(boost.field, labels[:MAX_LABELS]), catalogue) if labels and is_up else None
         )
     if boost.kind in ("high", "low"):
         span = spans.get(boost.field)
@@ -93,5 +94,7 @@ def _range(field: str, low: float | str, high: float | str) -> str:
     return f"@{field}:[{low} {high}]"
 
 
-def _label(label: str) -> str:
-    return label.replace("\\", "\\\\").replace("|", "\\|")
+def any_of(field: str, value: Any) -> dict[str, Any]:
+    """The condition that an item has this value, or one of these labels."""
+    values = value if isinstance(value, list) else [repr(value)]
+    return {"any": [f"{field}={text.replace('|', chr(92) + '|')}" for text in values]}

@@ -213,7 +213,7 @@ class Ranked:
         return hits
 
 
-def _joined(where: Where, conditions: Sequence[str]) -> Where:
+def _joined(where: Where, conditions: Sequence[Mapping[str, Any]]) -> Where:
     if not conditions:
         return where
     given = [where] if isinstance(where, (str, Mapping)) else list(where)

@@ -16,6 +16,7 @@ from recommender.arguments import check_names
 from recommender.boosts import Boost
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidParameter, UnknownField, brief
+from recommender.legs import any_of
 
 POOL = 240
 MAX_POOL = 10_000
@@ -87,21 +88,12 @@ def _comparable(parameter: str, names: Any, catalogue: Catalogue) -> list[str]:
     return list(names)
 
 
-def relative(ranking: Ranking, seed: Mapping[str, Any]) -> list[str] | None:
+def relative(ranking: Ranking, seed: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """``same`` and ``differ`` as conditions; None where nothing can be the same as nothing."""
-    conditions = []
-    for name in ranking.same:
-        if name not in seed:
-            return None
-        conditions.append(f"{name}={_values(seed[name])}")
-    conditions += [f"{name}!={_values(seed[name])}" for name in ranking.differ if name in seed]
-    return conditions
-
-
-def _values(value: Any) -> str:
-    if isinstance(value, list):
-        return "|".join(label.replace("\\", "\\\\").replace("|", "\\|") for label in value)
-    return repr(value)
+    if any(name not in seed for name in ranking.same):
+        return None
+    same = [any_of(name, seed[name]) for name in ranking.same]
+    return same + [{"not": any_of(n, seed[n])} for n in ranking.differ if n in seed]
 
 
 def score(

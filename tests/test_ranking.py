@@ -114,6 +114,15 @@ def test_same_and_differ(films: Recommender) -> None:
     assert ids(films, same=["genres"], where="year>=1990") == ["mid"]
 
 
+@pytest.mark.parametrize("label", ["a|b", "a\\b", "x, y", "C++", "back\\", "é", "#1", "@{}"])
+def test_odd_labels(load: Load, open_catalogue: Open, label: str) -> None:
+    load(FILMS, [film("seed", 0, genres=[label]), film("a", 10, genres=[label]), film("b", 20)])
+    films = open_catalogue("films")
+    assert ids(films, same=["genres"]) == ["a"]
+    assert ids(films, differ=["genres"]) == ["b"]
+    assert ids(films, boosts="-1*overlap(genres)") == ["b", "a"]
+
+
 def test_nothing_is_the_same_as_nothing(films: Recommender) -> None:
     results = films.similar("bare", same=["series"])
     assert (results.items, results.complete) == ([], False)
