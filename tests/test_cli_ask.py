@@ -281,3 +281,15 @@ def test_numbers_are_shown_as_they_are(shell: Shell) -> None:
 def test_a_terminal_without_unicode(shell: Shell) -> None:
     done = shell.run("similar", "hostile", "wide", PYTHONIOENCODING="ascii")
     assert (done.code, "emoji" in done.out) == (0, True)
+
+
+def test_explain_says_why_in_a_sentence(shell: Shell) -> None:
+    done = shell.call(
+        "similar", "movies", "toy-story", "--limit", "2", "--boost", "0.3*near(year,8)",
+        "--differ", "year", "--explain", "--fields", "title",
+    )  # fmt: skip
+    assert done.code == 0
+    last = done.out.strip().splitlines()
+    assert any("similarity 0." in line and "from 0.3*near(year,8)" in line for line in last)
+    wrong = shell.call("similar", "movies", "toy-story", "--boost", "0.3*near(yeer,8)")
+    assert (wrong.code, "Did you mean 'year'?" in wrong.err) == (2, True)
