@@ -19,6 +19,9 @@ RANKING = (
 )  # fmt: skip
 """What ``similar`` takes beside."""
 
+BODY = ("like", "unlike", "strategy", *PAGE, *RANKING)
+"""The members of a body that asks for recommendations."""
+
 REPEATED = ("where", "exclude", "fields", "boosts", "same", "differ")
 
 

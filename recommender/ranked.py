@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ EACH_UP_TO = 100_000
 SPREAD = 5
 """Diversity chooses among so many candidates for each hit that is wanted."""
 
+Rate = Callable[[NDArray[np.floating[Any]]], NDArray[np.floating[Any]]]
+"""Unit vectors ``(n, dims)`` -> their scores ``(n,)``."""
+
 
 class Ranked:
     """Answers questions with a ranking about one vector of a catalogue."""
@@ -41,9 +45,21 @@ class Ranked:
         self._spec = self._catalogue.vectors[vector]
 
     def hits(
-        self, blob: bytes, seed: Item, page: Page, ranking: Ranking, *, exact: bool
+        self,
+        blob: bytes,
+        seed: Item,
+        page: Page,
+        ranking: Ranking,
+        *,
+        exact: bool,
+        more: Sequence[bytes] = (),
+        rate: Rate | None = None,
     ) -> list[Hit]:
-        """The hits of the page, best first, ties by id; the seed is never among them."""
+        """The hits of the page, best first, ties by id; those excluded are never among them.
+
+        Candidates are the nearest to ``blob`` and to ``more`` vectors; ``rate`` gives their scores
+        where these are not the similarity to ``blob``.
+        """
         check_page(page.limit, page.offset, len(page.exclude))
         check_min_score(page.min_score)
         names = self._view.wanted(page.fields)
@@ -53,8 +69,8 @@ class Ranked:
             return []
         now = time.time()
         spans = self._spans(ranking)
-        rows = self._rows(blob, base, seed, page, ranking, spans, now, exact=exact)
-        candidates = self._candidates(rows, page)
+        rows = self._rows(blob, base, seed, page, ranking, spans, now, exact=exact, more=more)
+        candidates = self._candidates(rows, page, rate)
         score(
             candidates,
             ranking,
@@ -81,6 +97,7 @@ class Ranked:
         now: float,
         *,
         exact: bool,
+        more: Sequence[bytes],
     ) -> list[query.Found]:
         needed = page.offset + page.limit + len(page.exclude)
         pool = max(ranking.pool, 2 * needed)
@@ -97,9 +114,11 @@ class Ranked:
         columns = [vector, *ranking.columns]
         name = self._catalogue.name
         first = [query.Sorted(name, text, by, up, share, columns) for text, by, up in firsts]
-        near, *rest = query.many(self._client, [*knns, *first])
-        found = {row.key: row for rows in [near, *rest[: len(knns) - 1]] for row in rows}
-        for rows in rest[len(knns) - 1 :]:
+        size = max(pool // 2 // max(len(more), 1), 30)
+        others = [self._knn(other, base, size, ranking, (vector,)) for other in more]
+        answers = query.many(self._client, [*knns, *others, *first])
+        found = {row.key: row for rows in answers[: len(knns)] for row in rows}
+        for rows in answers[len(knns) :]:
             fresh = [row for row in rows if row.key not in found]
             found |= {row.key: row for row in self._measured(fresh, blob)}
         return list(found.values())
@@ -124,7 +143,9 @@ class Ranked:
             for row, distance in zip(kept, distances, strict=True)
         ]
 
-    def _knn(self, blob: bytes, filter: str, size: int, ranking: Ranking) -> query.Knn:
+    def _knn(
+        self, blob: bytes, filter: str, size: int, ranking: Ranking, more: Sequence[str] = ()
+    ) -> query.Knn:
         policy: query.Policy | None = None
         if self._spec.index == "hnsw":
             few = self._view.items <= EACH_UP_TO
@@ -133,20 +154,29 @@ class Ranked:
                 if few and (filter != EVERYTHING or size >= self._view.items)
                 else ("graph" if filter == EVERYTHING else "batches")
             )
+        columns = [*more, *ranking.columns]
         return query.Knn(
-            self._catalogue.name, self._vector, blob, size, size, filter, ranking.columns, policy
+            self._catalogue.name, self._vector, blob, size, size, filter, columns, policy
         )
 
-    def _candidates(self, rows: Sequence[query.Found], page: Page) -> list[Candidate]:
+    def _candidates(
+        self, rows: Sequence[query.Found], page: Page, rate: Rate | None
+    ) -> list[Candidate]:
         candidates = []
         for row in rows:
             id = self._view.id_of(row.key)
-            similarity = round(vectors.score_of(row.distance, self._spec.metric), 6)
-            if id in page.exclude or similarity != similarity:
-                continue
-            if page.min_score is None or similarity >= page.min_score:
+            similarity = vectors.score_of(row.distance, self._spec.metric)
+            if id not in page.exclude and similarity == similarity:
                 candidates.append(Candidate(id, similarity, self._view.unpacked(row.fields)))
-        return candidates
+        if rate is not None and candidates:
+            for candidate, rated in zip(
+                candidates, rate(self._unit_vectors(candidates)), strict=True
+            ):
+                candidate.score = float(rated)
+        for candidate in candidates:
+            candidate.score = round(candidate.score, 6)
+        least = -math.inf if page.min_score is None else page.min_score
+        return [candidate for candidate in candidates if candidate.score >= least]
 
     def _matching(self, candidates: Sequence[Candidate], ranking: Ranking) -> dict[str, set[str]]:
         conditions = {boost.condition for boost in ranking.boosts if boost.kind == "match"}

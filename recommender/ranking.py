@@ -15,12 +15,24 @@ from recommender import boosts as boosting
 from recommender.arguments import check_names
 from recommender.boosts import Boost
 from recommender.catalogue import Catalogue
-from recommender.errors import InvalidParameter, UnknownField, brief
+from recommender.errors import InvalidParameter, UnknownField, brief, suggest
 from recommender.legs import any_of
 
 POOL = 240
 MAX_POOL = 10_000
 """Candidates that are ranked, by default and at most."""
+
+PLAIN_WISHES: Mapping[str, Any] = {
+    "boosts": (),
+    "same": (),
+    "differ": (),
+    "diversity": 0.0,
+    "group_by": None,
+    "group_size": 1,
+    "explain": False,
+    "pool": POOL,
+}
+"""What a ranking is where nothing is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,11 @@ class Candidate:
 
 def ranking_of(catalogue: Catalogue, **wishes: Any) -> Ranking:
     """The arguments of a question, checked. Raises InvalidParameter naming the wrong one."""
+    for name in wishes:
+        if name not in PLAIN_WISHES:
+            raise InvalidParameter(
+                name, f"there is no argument {name!r}", remedy=suggest(name, PLAIN_WISHES, "wishes")
+            )
     diversity, size, pool = wishes["diversity"], wishes["group_size"], wishes["pool"]
     if not isinstance(diversity, (int, float)) or not 0 <= diversity <= 1:
         raise InvalidParameter(

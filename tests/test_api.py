@@ -300,3 +300,22 @@ def test_a_wish_that_cannot_be_names_its_parameter(
 ) -> None:
     answer = client.get(f"/v1/movies/similar?id=alien&{query}")
     assert (answer.status, answer.json["parameter"]) == (400, parameter)
+
+
+def test_recommend(client: Client) -> None:
+    def ask(body: str) -> Answer:
+        headers = {"Content-Type": "application/json"}
+        return client.send("POST", "/v1/movies/recommend", body.encode(), headers=headers)
+
+    answer = ask(
+        '{"like": ["alien", {"text": "space", "weight": 2}], "unlike": ["up"], "limit": 3}'
+    )
+    assert (answer.status, answer.json["returned"]) == (200, 3)
+    assert not {"alien", "up"} & {hit["id"] for hit in answer.json["items"]}
+    for body, parameter in (
+        ("{}", "like"), ('{"like": ["alien"], "strategy": "x"}', "strategy"),
+        ('{"like": "alien"}', "like"), ('{"likes": []}', "likes"),
+        ('{"like": ["alien"], "limit": "3"}', "limit"), ('{"like": ["nobody"]}', "id"),
+    ):  # fmt: skip
+        wrong = ask(body)
+        assert (wrong.status, wrong.json["parameter"]) in ((400, parameter), (404, parameter))

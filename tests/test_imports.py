@@ -22,7 +22,7 @@ recommender.garbage recommender.workers
 = recommender.where recommender.convert
 = recommender.inference recommender.shape
 = recommender.embedders recommender.store
-= recommender.boosts recommender.legs
+= recommender.boosts recommender.legs recommender.seeds
 = recommender.ranking
 = recommender.view recommender.batch recommender.spread recommender.cost
 = recommender.opening

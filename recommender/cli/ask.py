@@ -1,4 +1,4 @@
-"""``similar`` and ``search``: asking a catalogue."""
+"""``similar``, ``recommend`` and ``search``: asking a catalogue."""
 
 from __future__ import annotations
 
@@ -89,6 +89,45 @@ def similar(name: str, id: str, as_json: bool, fields: str | None, **arguments: 
     seed = engine.item(id, fields=columns[:1]).fields
     title = next(map(as_text, seed.values()), id)
     print_results(f"More like {title}", results, columns)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--like", "likes", multiple=True, metavar="ID", help="An id; may be repeated.")
+@click.option("--unlike", "unlikes", multiple=True, metavar="ID", help="An id; may be repeated.")
+@click.option("--like-text", "texts", multiple=True, metavar="TEXT", help="Words; repeatable.")
+@click.option(
+    "--strategy",
+    default="average",
+    show_default=True,
+    help="average: around one point; best: near any like; sum: near all.",
+)
+@listing_options
+@ranking_options
+def recommend(
+    name: str,
+    likes: Sequence[str],
+    unlikes: Sequence[str],
+    texts: Sequence[str],
+    as_json: bool,
+    fields: str | None,
+    **arguments: Any,
+) -> None:
+    """The items of catalogue NAME most like several others, and unlike some.
+
+    \b
+    recommender recommend movies --like alien --like up --unlike cars
+    recommender recommend movies --like alien --like-text "a lonely robot" --strategy best
+    """
+    engine = Recommender(name)
+    columns = _columns(engine, fields)
+    wanted = None if as_json and fields is None else columns
+    seeds = [*likes, *({"text": text} for text in texts)]
+    results = engine.recommend(seeds, unlikes, fields=wanted, **arguments)
+    if as_json:
+        print_json(results.to_dict())
+    else:
+        print_results("Recommended", results, columns)
 
 
 @click.command()
