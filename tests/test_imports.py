@@ -22,10 +22,13 @@ recommender.garbage recommender.workers
 = recommender.where recommender.convert
 = recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
+= recommender.boosts recommender.legs recommender.seeds
+= recommender.ranking
 = recommender.view recommender.batch recommender.spread recommender.cost
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
+= recommender.ranked
 = recommender.sync recommender.writing recommender.scoring recommender.related recommender.explore
 recommender.evaluate recommender.engine recommender.selectivity recommender.recall
 = recommender

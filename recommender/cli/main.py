@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "load": "recommender.cli.load:load",
     "infer": "recommender.cli.infer:infer",
     "similar": "recommender.cli.ask:similar",
+    "recommend": "recommender.cli.ask:recommend",
     "search": "recommender.cli.ask:search",
     "catalogues": "recommender.cli.catalogues:catalogues",
     "info": "recommender.cli.catalogues:info",
