@@ -21,7 +21,8 @@ from recommender.store.connection import Server
 
 COMMANDS: list[tuple[str, ...]] = [
     (), ("load",), ("infer",), ("similar",), ("recommend",), ("search",), ("catalogues",),
-    ("info",), ("drop",), ("serve",), ("redis",), ("redis", "start"), ("redis", "stop"), ("redis", "status"),
+    ("info",), ("drop",), ("serve",), ("redis",), ("redis", "start"),
+    ("redis", "stop"), ("redis", "status"),
     ("cache",), ("cache", "clear"), ("doctor",),
     ("evaluate",), ("evaluate", "relevance"), ("evaluate", "recall"),
 ]  # fmt: skip
