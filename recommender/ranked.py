@@ -128,16 +128,16 @@ class Ranked:
         dtype = vectors.DTYPES[self._spec.type]
         query_vector = np.frombuffer(blob, dtype).astype(np.float64)
         key = vector_field(self._vector).encode()
-        stored = [row.fields[row.fields.index(key) + 1] for row in rows if key in row.fields]
-        if not stored:
+        blobs = [dict(zip(row.fields[::2], row.fields[1::2], strict=True)).get(key) for row in rows]
+        kept = [row for row, stored in zip(rows, blobs, strict=True) if stored is not None]
+        if not kept:
             return []
-        matrix = np.frombuffer(b"".join(stored), dtype).astype(np.float64)
-        matrix = matrix.reshape(len(stored), len(query_vector))
+        joined = b"".join(stored for stored in blobs if stored is not None)
+        matrix = np.frombuffer(joined, dtype).astype(np.float64).reshape(len(kept), -1)
         if self._spec.metric == "l2":
             distances = ((matrix - query_vector) ** 2).sum(axis=1)
         else:
             distances = 1.0 - matrix @ query_vector
-        kept = [row for row in rows if key in row.fields]
         return [
             query.Found(row.key, float(distance), row.fields)
             for row, distance in zip(kept, distances, strict=True)
