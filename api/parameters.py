@@ -17,7 +17,15 @@ PAGE = ("limit", "offset", "where", "exclude", "fields", "using", "min_score", "
 LISTED = ("limit", "offset", "exclude", "fields", "min_score")
 """Those that go with neighbours stored ahead of time, too."""
 
-REPEATED = ("where", "exclude", "fields")
+RANKING = (
+    "boosts", "same", "differ", "diversity", "group_by", "group_size", "pool", "explain",
+)  # fmt: skip
+"""What ``similar`` takes beside."""
+
+BODY = ("like", "unlike", "strategy", *PAGE, *RANKING)
+"""The members of a body that asks for recommendations."""
+
+REPEATED = ("where", "exclude", "fields", "boosts", "same", "differ")
 
 
 def check_known(names: Collection[str], repeated: Collection[str] = REPEATED) -> None:
@@ -66,11 +74,21 @@ def page() -> dict[str, Any]:
         "min_score": float,
         "exact": _boolean,
         "using": str,
+        "diversity": float,
+        "group_by": str,
+        "group_size": _whole,
+        "pool": _whole,
+        "explain": _boolean,
     }
     for name, make in convert.items():
         text = request.args.get(name)
         if text is not None:
             arguments[name] = _converted(name, text, make)
+    if request.args.getlist("boosts"):
+        arguments["boosts"] = request.args.getlist("boosts")
+    for name in ("same", "differ"):
+        if (listed := names(name)) is not None:
+            arguments[name] = listed
     fields = names("fields")
     return arguments if fields is None else arguments | {"fields": fields}
 

@@ -8,11 +8,12 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from api import keys
+from api.bodies import read_object
 from api.catalogues import opened
-from api.parameters import LISTED, PAGE, check_known, names, page, required
+from api.parameters import BODY, LISTED, PAGE, RANKING, check_known, names, page, required
 from recommender import Facet, Recommender
 from recommender.arguments import check_text
-from recommender.errors import IndexNotReady, RecommenderError
+from recommender.errors import IndexNotReady, InvalidParameter, RecommenderError, suggest
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 v1.before_request(keys.check_read)
@@ -38,7 +39,7 @@ def describe(catalogue: str) -> Response:
 @v1.get("/<catalogue>/similar")
 def similar(catalogue: str) -> Response:
     """The items most like the one with this id."""
-    check_known(("id", *PAGE))
+    check_known(("id", *PAGE, *RANKING))
     return jsonify(opened().get(catalogue).similar(required("id"), **page()).to_dict())
 
 
@@ -56,6 +57,21 @@ def search(catalogue: str) -> Response:
     check_known(("q", *PAGE))
     text = check_text("q", required("q"))
     return jsonify(opened().get(catalogue).search(text, **page()).to_dict())
+
+
+@v1.post("/<catalogue>/recommend")
+def recommend(catalogue: str) -> Response:
+    """The items most like several others, and unlike some."""
+    check_known(())
+    body = read_object()
+    for name in body:
+        if name not in BODY:
+            raise InvalidParameter(
+                name[:60],
+                f"there is no member {name[:60]!r} here",
+                remedy=suggest(name[:60], BODY, "members"),
+            )
+    return jsonify(opened().get(catalogue).recommend(**body).to_dict())
 
 
 @v1.get("/<catalogue>/facets")

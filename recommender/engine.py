@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from recommender import listing, vectors
+from recommender import seeds as seeding
 from recommender.arguments import check_min_score, check_names, check_page, check_text
 from recommender.embedders.base import Embedder, make_embedder
 from recommender.errors import (
@@ -18,11 +19,14 @@ from recommender.errors import (
     UnknownField,
     UnknownItem,
 )
-from recommender.items import Facet, Item, Results
+from recommender.items import Facet, Hit, Item, Results
+from recommender.ranked import Ranked
+from recommender.ranking import PLAIN_WISHES, POOL, ranking_of
+from recommender.seeds import Seed, Seeds, Strategy
 from recommender.settings import Settings
 from recommender.store import catalogues, hashes, index, query
 from recommender.store.catalogues import Entry
-from recommender.store.connection import Server, connect
+from recommender.store.connection import Client, Server, connect
 from recommender.store.index import IndexState
 from recommender.view import MAX_FILTERS, Filter, Page, View, Where, policy_of, pool_of
 from recommender.where import EVERYTHING, parse
@@ -59,6 +63,11 @@ class Recommender:
         """The catalogue's file, live generation and stamps, at most a second old."""
         return self._fresh().entry
 
+    @property
+    def client(self) -> Client:
+        """The connection to its Redis, for what measures it."""
+        return self._client
+
     def similar(
         self,
         id: str,
@@ -71,6 +80,14 @@ class Recommender:
         using: str | None = None,
         min_score: float | None = None,
         exact: bool = False,
+        same: Collection[str] = (),
+        differ: Collection[str] = (),
+        boosts: str | Sequence[str] = (),
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        pool: int = POOL,
+        explain: bool = False,
     ) -> Results:
         """The items most like ``id``, which is never among them.
 
@@ -78,6 +95,12 @@ class Recommender:
         hit meets; ``exclude`` are more ids to leave out; ``fields`` those to return (None: all);
         ``using`` names the vector (None: the first); ``min_score`` drops hits below it (see
         :class:`Results` for its scale); ``exact`` compares with every item.
+
+        ``same`` and ``differ`` name tags and numbers in which every hit agrees with the seed, or
+        does not. ``boosts`` (see :mod:`recommender.boosts`) add to the similarity for the order of
+        the hits; ``diversity`` 0 (none) to 1 (most) keeps them unlike each other; of each value of
+        the field ``group_by`` there are ``group_size`` at most; ``pool`` 1..10,000 is how many
+        candidates are looked at; ``explain`` tells why each hit stands where it does.
         Raises UnknownItem, and InvalidParameter naming what is out of range.
         """
         began = time.perf_counter()
@@ -87,7 +110,16 @@ class Recommender:
         if blob is None:
             raise self._no_item(id)
         page = Page(limit, offset, where, {id, *check_names("exclude", exclude)}, fields, min_score)
-        return self._nearest(view, vector, blob, page, exact, began)
+        if not (same or differ or boosts or diversity or group_by or explain):
+            return self._nearest(view, vector, blob, page, exact, began)
+        ranking = ranking_of(
+            view.entry.catalogue,
+            same=same, differ=differ, boosts=boosts, diversity=diversity, group_by=group_by,
+            group_size=group_size, pool=pool, explain=explain,
+        )  # fmt: skip
+        ranked = Ranked(self._client, view, vector)
+        hits = ranked.hits(blob, self.item(id), page, ranking, exact=exact)
+        return self._results(view, vector, hits, limit, exact, began)
 
     def search(
         self,
@@ -156,16 +188,72 @@ class Recommender:
                 using=found.vector, min_score=min_score,
             )  # fmt: skip
         hits, near = found
-        return Results(
-            items=hits,
-            requested=limit,
-            returned=len(hits),
-            complete=len(hits) == limit,
-            catalogue=self.name,
-            generation=view.entry.generation,
-            embedder=view.entry.stamps[near.vector].embedder,
-            exact=near.exact,
-            took_ms=round((time.perf_counter() - began) * 1000, 3),
+        return self._results(view, near.vector, hits, limit, near.exact, began, is_whole=True)
+
+    def recommend(
+        self,
+        like: Sequence[Any] = (),
+        unlike: Sequence[Any] = (),
+        *,
+        strategy: Strategy = "average",
+        limit: int = 10,
+        offset: int = 0,
+        where: Where = (),
+        exclude: Collection[str] = (),
+        fields: Sequence[str] | None = None,
+        using: str | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
+        **wishes: Any,
+    ) -> Results:
+        """The items most like what is in ``like`` and least like what is in ``unlike``.
+
+        Both hold ids, or ``{"id": ...}``, ``{"text": ...}``, ``{"vector": [...]}``, with a
+        ``"weight"`` (1) if one counts more; every id that is named is left out of the answer. Only
+        ``unlike`` gives what is least like all else. ``strategy`` average looks around one vector
+        (see :func:`recommender.seeds.average`), best compares with each of them and counts the
+        nearest, sum counts all; ``score`` is then what that gives, about -1..1.
+        The other arguments are those of :meth:`similar`. Raises UnknownItem, InvalidParameter.
+        """
+        began = time.perf_counter()
+        view = self._fresh()
+        vector = view.entry.catalogue.vector(using)
+        seeds = self._seeds(view, vector, like, unlike, strategy)
+        named = {*seeds.ids, *check_names("exclude", exclude)}
+        page = Page(limit, offset, where, named, fields, min_score)
+        ranking = ranking_of(view.entry.catalogue, **{**PLAIN_WISHES, **wishes})
+        spec = view.entry.catalogue.vectors[vector]
+        blob = vectors.to_bytes(seeds.centre, spec.type)
+        more = (
+            [] if seeds.rate is None else [vectors.to_bytes(row, spec.type) for row in seeds.likes]
+        )
+        hits = Ranked(self._client, view, vector).hits(
+            blob, Item("", seeds.fields), page, ranking, exact=exact, more=more, rate=seeds.rate
+        )
+        return self._results(view, vector, hits, limit, exact, began)
+
+    def _seeds(self, view: View, vector: str, like: Any, unlike: Any, strategy: Any) -> Seeds:
+        """What is liked and disliked, as vectors."""
+        likes, unlikes = seeding.read("like", like), seeding.read("unlike", unlike)
+        if view.entry.catalogue.vectors[vector].metric != "cosine":
+            raise InvalidParameter("using", "recommend needs a vector whose metric is cosine")
+
+        def row(parameter: str, seed: Seed) -> tuple[Any, dict[str, Any] | None]:
+            if seed.kind == "id":
+                id = check_text(parameter, seed.value)
+                blob = hashes.read_vector(self._client, view.prefix, id, vector)
+                if blob is None:
+                    raise self._no_item(id)
+                spec = view.entry.catalogue.vectors[vector]
+                return vectors.from_bytes(blob, spec.type), dict(self.item(id).fields)
+            if seed.kind == "text":
+                return self._embed(view.entry, vector, check_text(parameter, seed.value)), None
+            return vectors.check(seed.value, view.entry.stamps[vector].dims), None
+
+        return seeding.gathered(
+            [(seed, *row("like", seed)) for seed in likes],
+            [(seed, *row("unlike", seed)) for seed in unlikes],
+            strategy,
         )
 
     def item(self, id: str, *, fields: Sequence[str] | None = None, vectors: bool = False) -> Item:
@@ -223,15 +311,28 @@ class Recommender:
             knn = query.Knn(self.name, vector, blob, pool, needed, filter.text, names, policy)
             rows = query.knn(self._client, knn)
         hits = view.hits(rows, spec.metric, page)
+        return self._results(view, vector, hits, page.limit, policy in ("each", None), began)
+
+    def _results(
+        self,
+        view: View,
+        vector: str,
+        hits: list[Hit],
+        limit: int,
+        exact: bool,
+        began: float,
+        *,
+        is_whole: bool = False,
+    ) -> Results:
         return Results(
             items=hits,
-            requested=page.limit,
+            requested=limit,
             returned=len(hits),
-            complete=len(hits) == page.limit and view.is_whole,
+            complete=len(hits) == limit and (is_whole or view.is_whole),
             catalogue=self.name,
             generation=view.entry.generation,
             embedder=view.entry.stamps[vector].embedder,
-            exact=policy in ("each", None),
+            exact=exact,
             took_ms=round((time.perf_counter() - began) * 1000, 3),
         )
 

@@ -56,12 +56,16 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. ``score`` is the similarity, higher is closer (see :class:`Results`)."""
+    """One answer. ``score`` is the similarity, higher is closer (see :class:`Results`).
+
+    ``why`` tells what put it in its place, where that was asked for.
+    """
 
     id: str
     score: float
     fields: Mapping[str, Any]
     source: str = "vector"
+    why: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class Results:
         """The answer as it goes out over HTTP and ``--json``."""
         hits = [
             {"id": hit.id, "score": hit.score, "fields": hit.fields, "source": hit.source}
+            | ({"why": hit.why} if hit.why else {})
             for hit in self.items
         ]
         # Not dataclasses.asdict: it copies every field of every hit, in twenty times the time.

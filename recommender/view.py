@@ -66,6 +66,7 @@ class View:
         }
         self._parsed: dict[tuple[Any, ...], str | None] = {}
         self.filters: dict[str, Filter] = {}
+        self.spans: dict[str, tuple[float, query.Span | None]] = {}
 
     def wanted(self, fields: Sequence[str] | None) -> list[str]:
         """The names of the fields to return."""
@@ -84,6 +85,10 @@ class View:
                 self._parsed.clear()
             self._parsed[key] = parse(where, self.entry.catalogue)
         return self._parsed[key]
+
+    def id_of(self, key: bytes) -> str:
+        """The id of the item that is kept under ``key``."""
+        return key[self._cut :].decode()
 
     def hits(self, rows: Sequence[query.Found], metric: str, page: Page) -> list[Hit]:
         """The rows of the page as hits, by falling score, ties by id."""

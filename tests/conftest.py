@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ from recommender.store import embedded
 from recommender.store.connection import Server, connect
 
 ROOT = Path(__file__).resolve().parent.parent
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in a shell's background: the commands that the tests press Ctrl-C on would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Quiet:

@@ -267,3 +267,55 @@ def test_head_and_options(client: Client, path: str) -> None:
 def test_the_answer_is_utf8_as_it_is(client: Client) -> None:
     body = client.get("/v1/odd/items", id="ünï/çødé ✓").body
     assert "ünï/çødé ✓".encode() in body
+
+
+def test_similar_ranks_as_asked(client: Client) -> None:
+    plain = client.get("/v1/movies/similar?id=alien&limit=5").json
+    assert "why" not in plain["items"][0]
+    asked = client.get(
+        "/v1/movies/similar?id=alien&limit=5&boosts=0.5*near(year,3)&boosts=0.3*overlap(genres)"
+        "&differ=year&diversity=0.2&group_by=year&pool=100&explain=true&fields=title"
+    ).json
+    assert len(asked["items"]) == 5
+    for hit in asked["items"]:
+        assert set(hit["why"]["boosts"]) == {"0.5*near(year,3)", "0.3*overlap(genres)"}
+        assert set(hit["fields"]) == {"title"}
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("boosts=near(year)", "boosts"),
+        ("boosts=high(titel)", "boosts"),
+        ("diversity=2", "diversity"),
+        ("diversity=x", "diversity"),
+        ("same=title", "same"),
+        ("group_by=nope", "group_by"),
+        ("explain=perhaps", "explain"),
+        ("pool=0&explain=true", "pool"),
+    ],
+)
+def test_a_wish_that_cannot_be_names_its_parameter(
+    client: Client, query: str, parameter: str
+) -> None:
+    answer = client.get(f"/v1/movies/similar?id=alien&{query}")
+    assert (answer.status, answer.json["parameter"]) == (400, parameter)
+
+
+def test_recommend(client: Client) -> None:
+    def ask(body: str) -> Answer:
+        headers = {"Content-Type": "application/json"}
+        return client.send("POST", "/v1/movies/recommend", body.encode(), headers=headers)
+
+    answer = ask(
+        '{"like": ["alien", {"text": "space", "weight": 2}], "unlike": ["up"], "limit": 3}'
+    )
+    assert (answer.status, answer.json["returned"]) == (200, 3)
+    assert not {"alien", "up"} & {hit["id"] for hit in answer.json["items"]}
+    for body, parameter in (
+        ("{}", "like"), ('{"like": ["alien"], "strategy": "x"}', "strategy"),
+        ('{"like": "alien"}', "like"), ('{"likes": []}', "likes"),
+        ('{"like": ["alien"], "limit": "3"}', "limit"), ('{"like": ["nobody"]}', "id"),
+    ):  # fmt: skip
+        wrong = ask(body)
+        assert (wrong.status, wrong.json["parameter"]) in ((400, parameter), (404, parameter))

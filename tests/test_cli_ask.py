@@ -20,10 +20,12 @@ from recommender.cli import main
 from recommender.store.connection import Server
 
 COMMANDS: list[tuple[str, ...]] = [
-    (), ("load",), ("infer",), ("similar",), ("search",), ("catalogues",), ("info",), ("drop",),
-    ("serve",), ("redis",), ("redis", "start"), ("redis", "stop"), ("redis", "status"),
-    ("cache",), ("cache", "clear"), ("doctor",), ("related",), ("related", "build"),
-    ("related", "show"), ("related", "export"),
+    (), ("load",), ("infer",), ("similar",), ("recommend",), ("search",), ("catalogues",),
+    ("info",), ("drop",), ("serve",), ("redis",), ("redis", "start"),
+    ("redis", "stop"), ("redis", "status"),
+    ("cache",), ("cache", "clear"), ("doctor",),
+    ("evaluate",), ("evaluate", "relevance"), ("evaluate", "recall"),
+    ("related",), ("related", "build"), ("related", "show"), ("related", "export"),
 ]  # fmt: skip
 HOSTILE = {
     "escape": "\x1b[31mred\x1b[0m \x1b]0;a new window title\x07 and more",
@@ -282,3 +284,26 @@ def test_numbers_are_shown_as_they_are(shell: Shell) -> None:
 def test_a_terminal_without_unicode(shell: Shell) -> None:
     done = shell.run("similar", "hostile", "wide", PYTHONIOENCODING="ascii")
     assert (done.code, "emoji" in done.out) == (0, True)
+
+
+def test_explain_says_why_in_a_sentence(shell: Shell) -> None:
+    done = shell.call(
+        "similar", "movies", "toy-story", "--limit", "2", "--boost", "0.3*near(year,8)",
+        "--differ", "year", "--explain", "--fields", "title",
+    )  # fmt: skip
+    assert done.code == 0
+    last = done.out.strip().splitlines()
+    assert any("similarity 0." in line and "from 0.3*near(year,8)" in line for line in last)
+    wrong = shell.call("similar", "movies", "toy-story", "--boost", "0.3*near(yeer,8)")
+    assert (wrong.code, "Did you mean 'year'?" in wrong.err) == (2, True)
+
+
+def test_recommend(shell: Shell) -> None:
+    done = shell.call(
+        "recommend", "movies", "--like", "alien", "--like-text", "space", "--unlike", "up", "--json"
+    )
+    found = {hit["id"] for hit in done.json["items"]}
+    assert (done.code, len(found)) == (0, 10)
+    assert not {"alien", "up"} & found
+    nothing = shell.call("recommend", "movies")
+    assert (nothing.code, "Name an id in like" in nothing.err) == (2, True)

@@ -17,17 +17,21 @@ recommender.errors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
 recommender.garbage recommender.workers recommender.nearest
 = recommender.fields
-= recommender.template
+= recommender.template recommender.colikes recommender.metrics
 = recommender.catalogue
 = recommender.where recommender.convert
-= recommender.inference recommender.shape
+= recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
+= recommender.boosts recommender.legs recommender.seeds
+= recommender.ranking
 = recommender.view recommender.batch recommender.spread recommender.cost recommender.nearby
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
+= recommender.ranked
 = recommender.sync recommender.writing recommender.scoring recommender.related recommender.explore
-recommender.evaluate recommender.engine recommender.export recommender.listing
+recommender.evaluate recommender.engine recommender.selectivity recommender.recall
+recommender.export recommender.listing
 = recommender
 = loaders api
 = recommender.cli

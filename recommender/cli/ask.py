@@ -1,4 +1,4 @@
-"""``similar`` and ``search``: asking a catalogue."""
+"""``similar``, ``recommend`` and ``search``: asking a catalogue."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from recommender.cli.output import json_option, print_json, print_results, shown_fields
 from recommender.engine import Recommender
 from recommender.fields import as_text
+from recommender.ranking import POOL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,10 +40,35 @@ def listing_options(command: Command) -> Command:
     return command
 
 
+RANKING = (
+    click.option(
+        "--boost", "boosts", multiple=True, metavar="BOOST",
+        help="Like 0.3*near(year,8) or 0.2*overlap(genres); may be repeated.",
+    ),
+    click.option("--same", multiple=True, metavar="FIELD", help="Agree with the seed in it."),
+    click.option("--differ", multiple=True, metavar="FIELD", help="Differ from the seed in it."),
+    click.option(
+        "--diversity", type=float, default=0.0, help="0: the best; 1: as unlike as can be."
+    ),
+    click.option("--group-by", metavar="FIELD", help="Few of each value of this field."),
+    click.option("--group-size", type=int, default=1, help="How few. [default: 1]"),
+    click.option("--pool", type=int, default=POOL, help=f"Candidates to rank. [default: {POOL}]"),
+    click.option("--explain", is_flag=True, help="Tell why each hit stands where it does."),
+)  # fmt: skip
+
+
+def ranking_options(command: Command) -> Command:
+    """The options of a question with a ranking."""
+    for option in reversed(RANKING):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("name")
 @click.argument("id")
 @listing_options
+@ranking_options
 def similar(name: str, id: str, as_json: bool, fields: str | None, **arguments: Any) -> None:
     """The items of catalogue NAME that are most like the item ID.
 
@@ -50,6 +76,8 @@ def similar(name: str, id: str, as_json: bool, fields: str | None, **arguments: 
     recommender similar movies toy-story
     recommender similar movies toy-story --where "year>=2000" --where "genres=Comedy|Family"
     recommender similar movies toy-story --limit 3 --fields title,year --json
+    recommender similar movies toy-story --boost "0.3*near(year,8)" --explain
+    recommender similar movies toy-story --differ year --diversity 0.3
     """
     engine = Recommender(name)
     columns = _columns(engine, fields)
@@ -61,6 +89,45 @@ def similar(name: str, id: str, as_json: bool, fields: str | None, **arguments: 
     seed = engine.item(id, fields=columns[:1]).fields
     title = next(map(as_text, seed.values()), id)
     print_results(f"More like {title}", results, columns)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--like", "likes", multiple=True, metavar="ID", help="An id; may be repeated.")
+@click.option("--unlike", "unlikes", multiple=True, metavar="ID", help="An id; may be repeated.")
+@click.option("--like-text", "texts", multiple=True, metavar="TEXT", help="Words; repeatable.")
+@click.option(
+    "--strategy",
+    default="average",
+    show_default=True,
+    help="average: around one point; best: near any like; sum: near all.",
+)
+@listing_options
+@ranking_options
+def recommend(
+    name: str,
+    likes: Sequence[str],
+    unlikes: Sequence[str],
+    texts: Sequence[str],
+    as_json: bool,
+    fields: str | None,
+    **arguments: Any,
+) -> None:
+    """The items of catalogue NAME most like several others, and unlike some.
+
+    \b
+    recommender recommend movies --like alien --like up --unlike cars
+    recommender recommend movies --like alien --like-text "a lonely robot" --strategy best
+    """
+    engine = Recommender(name)
+    columns = _columns(engine, fields)
+    wanted = None if as_json and fields is None else columns
+    seeds = [*likes, *({"text": text} for text in texts)]
+    results = engine.recommend(seeds, unlikes, fields=wanted, **arguments)
+    if as_json:
+        print_json(results.to_dict())
+    else:
+        print_results("Recommended", results, columns)
 
 
 @click.command()

@@ -83,6 +83,9 @@ def print_results(title: str, results: Results, columns: Sequence[str]) -> None:
     ]
     if rows:
         print_table(title, ["score", "id", *columns], rows)
+    for hit in results.items:
+        if hit.why:
+            click.echo(f"{printable(hit.id)}: {printable(hit.why['sentence'])}")
     click.echo(
         f"{results.returned} of {results.requested} asked for, in {results.took_ms:.1f} ms"
         f" ({results.embedder}, {'exact' if results.exact else 'approximate'})"

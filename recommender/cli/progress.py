@@ -1,10 +1,10 @@
-"""How a load shows itself: bars on a terminal, plain lines elsewhere; always on stderr."""
+"""How long work shows itself: bars on a terminal, plain lines elsewhere; always on stderr."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -102,3 +102,27 @@ def shown() -> Iterator[LoadProgress]:
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         yield Bars(progress)
+
+
+@contextmanager
+def counted(label: str) -> Iterator[Callable[[int, int], None]]:
+    """What to tell how many of how many are done: a bar on a terminal, else now and then a line."""
+    if not sys.stderr.isatty():
+        yield _lines(label)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Elapsed())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _lines(label: str) -> Callable[[int, int], None]:
+    said = time.monotonic()
+
+    def say(done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said >= LINE_SECONDS:
+            click.echo(f"{label}: {done:,} of {total:,}", err=True)
+            said = time.monotonic()
+
+    return say

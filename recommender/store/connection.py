@@ -30,6 +30,8 @@ Client = Any
 """``redis.Redis`` or ``RedisCluster``: the calls used here are the same on both."""
 
 CONNECTING = re.compile(r"Error -?\d+ connecting to \S+\. |Redis Cluster cannot be connected.*: ")
+OUT_OF_MEMORY = "OOM command not allowed"
+"""What Redis says of a whole transaction, too, and redis-py then takes for another error."""
 AUTHENTICATION = re.compile("Authentication required|invalid username-password")
 
 OPTIONS: dict[str, Any] = {
@@ -148,7 +150,7 @@ class translated:  # noqa: N801 (used like a function; a generator would cost th
                 f"Redis{self._at} wants other credentials: {error}",
                 remedy="Put them into REDIS_URL: redis://USER:PASSWORD@HOST:PORT",
             )
-        if isinstance(error, redis.OutOfMemoryError):
+        if isinstance(error, redis.OutOfMemoryError) or OUT_OF_MEMORY in str(error):
             return StoreFull(
                 f"Redis{self._at} is out of memory: {_brief(error)}",
                 remedy="Raise its maxmemory and run the same command again: it goes on from there",

@@ -74,6 +74,18 @@ def read(client: Client, prefix: str, id: str, names: Sequence[str]) -> list[byt
     return None if digest is None else values
 
 
+def read_many(
+    client: Client, prefix: str, ids: Sequence[str], names: Sequence[str]
+) -> list[list[bytes | None]]:
+    """The values of ``names`` of each item in one round trip, all None where there is none."""
+    pipe = client.pipeline(transaction=False)
+    for id in ids:
+        pipe.execute_command("HMGET", prefix + id, *names)
+    with translated():
+        found: list[list[bytes | None]] = pipe.execute()
+    return found
+
+
 def read_vector(client: Client, prefix: str, id: str, vector: str) -> bytes | None:
     """One stored vector as bytes, None where there is no such item."""
     with translated():

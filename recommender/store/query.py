@@ -5,10 +5,11 @@ redisvl's query objects cost 40 % of a call, so they serve for schema and filter
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import redis
 
@@ -71,6 +72,56 @@ class Knn:
 
 def knn(client: Client, query: Knn) -> list[Found]:
     """The nearest items, nearest first. Raises IndexNotReady without an index."""
+    with translated():
+        try:
+            reply = client.execute_command(*_command(query))
+        except redis.ResponseError as error:
+            raise _explained(error, query.index) from error
+    return _found(reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """The first ``rows`` items by a number, the greatest first or, ``ascending``, the least."""
+
+    index: str
+    filter: str
+    by: str
+    ascending: bool
+    rows: int
+    fields: Sequence[str]
+
+
+def many(client: Client, queries: Sequence[Knn | Sorted]) -> list[list[Found]]:
+    """Several queries in one round trip; rows that were sorted have no distance (NaN)."""
+    pipe = client.pipeline(transaction=False)
+    for query in queries:
+        pipe.execute_command(*(_command(query) if isinstance(query, Knn) else _sorting(query)))
+    with translated():
+        try:
+            replies = pipe.execute()
+        except redis.ResponseError as error:
+            raise _explained(error, queries[0].index) from error
+    return [
+        _found(reply) if isinstance(query, Knn) else _undistanced(reply)
+        for query, reply in zip(queries, replies, strict=True)
+    ]
+
+
+def _sorting(query: Sorted) -> tuple[Any, ...]:
+    return (
+        "FT.SEARCH", query.index, query.filter,
+        "SORTBY", query.by, "ASC" if query.ascending else "DESC", "LIMIT", 0, query.rows,
+        "RETURN", len(query.fields), *query.fields, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
+    )  # fmt: skip
+
+
+def _undistanced(reply: Any) -> list[Found]:
+    rows = zip(reply[1::2], reply[2::2], strict=True)
+    return [Found(key, math.nan, pairs) for key, pairs in rows if pairs]
+
+
+def _command(query: Knn) -> tuple[Any, ...]:
     where = query.filter
     if query.policy == "each" and where == "*":
         # The policy goes only with a filter, so here is one that every item passes.
@@ -82,22 +133,68 @@ def knn(client: Client, query: Knn) -> list[Found]:
         "each": " HYBRID_POLICY ADHOC_BF",
     }[query.policy]
     text = f"{where}=>[KNN {query.pool} @{vector_field(query.vector)} $v{how} AS {DISTANCE}]"
-    command = (
+    return (
         "FT.SEARCH", query.index, text, "PARAMS", 2, "v", query.blob,
         "SORTBY", DISTANCE, "LIMIT", 0, query.rows,
         "RETURN", len(query.fields) + 1, DISTANCE, *query.fields,
         "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
     )  # fmt: skip
-    with translated():
-        try:
-            reply = client.execute_command(*command)
-        except redis.ResponseError as error:
-            raise _explained(error, query.index) from error
+
+
+def _found(reply: Any) -> list[Found]:
     return [
         Found(key, float(pairs[pairs.index(DISTANCE_BYTES) + 1]), pairs)
         for key, pairs in zip(reply[1::2], reply[2::2], strict=True)
         if pairs  # else the item was deleted while the query ran
     ]
+
+
+def meeting(client: Client, index: str, filter: str, keys: Sequence[str]) -> set[bytes]:
+    """Those of ``keys`` whose items pass the filter."""
+    if not keys:
+        return set()
+    with translated():
+        try:
+            reply = client.execute_command(
+                "FT.SEARCH", index, filter, "NOCONTENT", "INKEYS", len(keys), *keys,
+                "LIMIT", 0, len(keys), "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
+            )  # fmt: skip
+        except redis.ResponseError as error:
+            raise _explained(error, index) from error
+    return set(reply[1:])
+
+
+class Span(NamedTuple):
+    """How a number is spread.
+
+    Below ``bottom`` lies 1 % of the items, below ``low`` 10 %, above ``high`` 10 %, above ``top``
+    1 %: about, as the engine estimates them.
+    """
+
+    least: float
+    bottom: float
+    low: float
+    high: float
+    top: float
+    greatest: float
+
+
+def span(client: Client, index: str, field: str) -> Span | None:
+    """The span of a number field, about; None where no item has a value."""
+    rows = _aggregate(
+        client, index, f"@{field}:[-inf +inf]",
+        "LOAD", 1, f"@{field}", "GROUPBY", 0,
+        "REDUCE", "MIN", 1, f"@{field}", "AS", "least",
+        "REDUCE", "QUANTILE", 2, f"@{field}", "0.01", "AS", "bottom",
+        "REDUCE", "QUANTILE", 2, f"@{field}", "0.1", "AS", "low",
+        "REDUCE", "QUANTILE", 2, f"@{field}", "0.9", "AS", "high",
+        "REDUCE", "QUANTILE", 2, f"@{field}", "0.99", "AS", "top",
+        "REDUCE", "MAX", 1, f"@{field}", "AS", "greatest",
+    )  # fmt: skip
+    if not rows:
+        return None
+    named = dict(zip(rows[0][::2], rows[0][1::2], strict=True))
+    return Span(*(float(named[name.encode()]) for name in Span._fields))
 
 
 def count(client: Client, index: str, filter: str) -> int:

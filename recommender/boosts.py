@@ -1,0 +1,172 @@
+"""Boosts: numbers, tags and conditions that move an item up or down beside its similarity.
+
+``0.3*near(year,8)``      close to the seed's year, within some 8 years
+``0.5*near(price,20,to=100)``   close to a given number
+``0.2*fresh(date,180d)``  young: a date in seconds, an age of some 180 days
+``0.2*overlap(genres)``   tags in common with the seed
+``0.1*high(popularity)``  large, ``low(price)`` small, on a scale from the least to the most
+``-0.3*match(genres=Horror)``   what meets a condition, as in ``where``
+
+A signal is 0..1 and 0 where a value is missing; a weight is any number, below zero to move down.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue import Catalogue
+from recommender.errors import InvalidParameter, UnknownField, brief, suggest
+
+MAX_BOOSTS = 16
+MAX_WEIGHT = 1000.0
+
+FIELD_TYPES = {
+    "near": "number",
+    "fresh": "number",
+    "high": "number",
+    "low": "number",
+    "overlap": "tag",
+}
+KINDS = (*FIELD_TYPES, "match")
+CURVES = ("exp", "linear", "gauss")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_556_952}
+
+TEXT = re.compile(r"\s*(?:([^*]+)\*)?\s*([a-z]+)\s*\((.*)\)\s*", re.DOTALL)
+Signal = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Boost:
+    """One boost. ``text`` is how it was asked for.
+
+    ``scale`` is the distance (or age in seconds) at which exp has fallen to 1/e, gauss to 0.61 and
+    linear to 0; ``to`` the number that near is measured from, None for the seed's own;
+    ``condition`` is match's.
+    """
+
+    text: str
+    kind: str
+    weight: float
+    field: str = ""
+    scale: float = 1.0
+    curve: str = "exp"
+    to: float | None = None
+    condition: str = ""
+
+
+def parse(given: Any, catalogue: Catalogue) -> list[Boost]:
+    """Boosts from texts like those above. Raises InvalidParameter ("boosts"), UnknownField."""
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+        raise _wrong(f"boosts is {brief(given)}", "It is a list of texts like 0.3*near(year,8)")
+    if len(texts) > MAX_BOOSTS:
+        raise _wrong(f"there are {len(texts)} boosts", f"The limit is {MAX_BOOSTS}")
+    return [_boost(text, catalogue) for text in texts]
+
+
+def _boost(text: str, catalogue: Catalogue) -> Boost:
+    found = TEXT.fullmatch(text)
+    if not found:
+        raise _wrong(f"the boost {brief(text)} cannot be read", "Write 0.3*near(year,8)")
+    weight = 1.0 if found[1] is None else _number(found[1], text)
+    kind, inside = found[2], found[3]
+    if abs(weight) > MAX_WEIGHT:
+        raise _wrong(f"the weight of {brief(text)} is too large", f"It is up to {MAX_WEIGHT:g}")
+    if kind not in KINDS:
+        raise _wrong(f"there is no boost {kind!r}", suggest(kind, KINDS, "boosts"))
+    if kind == "match":
+        return Boost(text, kind, weight, condition=inside.strip())
+    field, *options = (part.strip() for part in inside.split(","))
+    _check_field(field, kind, catalogue)
+    return _with_options(Boost(text, kind, weight, field), options)
+
+
+def _with_options(boost: Boost, options: Sequence[str]) -> Boost:
+    scale, curve, to = None, "exp", None
+    for option in options:
+        name, given, value = option.partition("=")
+        if given and name.strip() == "to" and boost.kind == "near":
+            to = _number(value, boost.text)
+        elif option in CURVES and boost.kind in ("near", "fresh"):
+            curve = option
+        elif scale is None and boost.kind in ("near", "fresh"):
+            scale = _duration(option, boost.text)
+        else:
+            raise _wrong(f"{option!r} in {boost.text!r} cannot be read", "See the docs on boosts")
+    if boost.kind in ("near", "fresh") and (scale is None or scale <= 0):
+        raise _wrong(f"{boost.text!r} has no scale above 0", f"Write {boost.kind}({boost.field},8)")
+    return Boost(boost.text, boost.kind, boost.weight, boost.field, scale or 1.0, curve, to)
+
+
+def _check_field(field: str, kind: str, catalogue: Catalogue) -> None:
+    wanted = FIELD_TYPES[kind]
+    fitting = [name for name, spec in catalogue.fields.items() if spec.type == wanted]
+    if field not in catalogue.fields:
+        raise UnknownField("boosts", field, fitting)
+    if field not in fitting:
+        raise _wrong(
+            f"{kind} is for {wanted} fields, {field!r} is {catalogue.fields[field].type}",
+            suggest(field, fitting, f"{wanted} fields"),
+        )
+
+
+def _number(text: str, whole: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise _wrong(f"{text.strip()!r} in {whole!r} is not a number", "Write one") from error
+    if not math.isfinite(number):
+        raise _wrong(f"{text.strip()!r} in {whole!r} is not finite", "Write another number")
+    return number
+
+
+def _duration(text: str, whole: str) -> float:
+    unit = UNITS.get(text[-1:]) if text[:-1] else None
+    return _number(text[:-1], whole) * unit if unit else _number(text, whole)
+
+
+def _wrong(message: str, remedy: str) -> InvalidParameter:
+    return InvalidParameter("boosts", message, remedy=remedy)
+
+
+def closeness(distance: Signal, scale: float, curve: str) -> Signal:
+    """1 at no distance, falling to 0: exp(-d/s), max(0, 1 - d/s) or exp(-(d/s)^2/2)."""
+    ratio = np.abs(distance) / scale
+    if curve == "linear":
+        return np.maximum(0.0, 1.0 - ratio)
+    return np.exp(-ratio) if curve == "exp" else np.exp(-0.5 * ratio**2)
+
+
+def height(values: Signal, low: float, high: float) -> Signal:
+    """0 at ``low``, 1 at ``high``; by logarithms where the numbers span more than a hundredfold.
+
+    Popularity and prices are spread so that a straight line would put nearly all of them at 0.
+    """
+    if not high > low:
+        return np.zeros_like(values)
+    if low >= 0 and high > 100 * max(low, 0.01):
+        return (np.log1p(values) - math.log1p(low)) / (math.log1p(high) - math.log1p(low))
+    return (values - low) / (high - low)
+
+
+def overlaps(labels: Sequence[Sequence[str]], seed: Sequence[str]) -> Signal:
+    """Jaccard: labels in common with the seed by labels in all; their case is ignored."""
+    wanted = {label.lower() for label in seed}
+    out = np.zeros(len(labels))
+    for row, own in enumerate(labels):
+        mine = {label.lower() for label in own}
+        if mine and wanted:
+            out[row] = len(mine & wanted) / len(mine | wanted)
+    return out
+
+
+def numbers(rows: Sequence[Mapping[str, Any]], field: str) -> Signal:
+    """One number a row, NaN where it has none."""
+    return np.array([row.get(field, math.nan) for row in rows], dtype=np.float64)

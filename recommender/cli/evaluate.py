@@ -1,0 +1,180 @@
+"""``evaluate``: how good the recommendations are, and how much of the truth the index finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+import loaders
+from recommender.cli.ask import listing_options
+from recommender.cli.measures import print_recall, print_relevance
+from recommender.cli.output import json_option, print_json
+from recommender.cli.progress import counted
+from recommender.engine import Recommender
+from recommender.evaluate import recall as measure_recall
+from recommender.evaluate import relevance as measure_relevance
+from recommender.judgements import Half, Judgements
+from recommender.recall import SELECTIVITIES
+
+Command = Callable[..., Any]
+
+NOT_ASKED = frozenset({"limit", "offset", "fields", "as_json"})
+"""Options of ``similar`` that say how much of an answer is shown, not what it is."""
+
+
+def question_options(*without: str) -> Callable[[Command], Command]:
+    """All options of ``similar`` that shape its answer, those of later days too.
+
+    The command gets them as keyword arguments, to be handed to the engine as they are.
+    """
+
+    def decorate(command: Command) -> Command:
+        def nothing() -> None:
+            """Carries the options."""
+
+        options: list[click.Option] = getattr(listing_options(nothing), "__click_params__", [])
+        params = [each for each in options if each.name not in {*NOT_ASKED, *without}]
+        known = getattr(command, "__click_params__", [])
+        command.__click_params__ = [*known, *params]  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+judgement_options = click.option(
+    "--judgements",
+    required=True,
+    metavar="FILE",
+    help="query_id,item_id[,relevance], or events: user,item[,weight,time].",
+)
+liked_option = click.option(
+    "--liked-above",
+    type=float,
+    default=0.0,
+    metavar="WEIGHT",
+    help="Events: a weight over this is a like, 3.5 for five stars. [default: 0]",
+)
+k_option = click.option(
+    "--limit", "-k", "k", type=int, default=10, show_default=True, help="How long the lists are."
+)
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure a catalogue: its recommendations, or its index.
+
+    \b
+    recommender evaluate relevance movies --judgements judgements.csv
+    recommender evaluate recall movies
+    """
+
+
+@evaluate.command()
+@click.argument("name")
+@judgement_options
+@liked_option
+@click.option(
+    "--half", type=click.Choice(["open", "held"]), help="Only that half of the queries, by hash."
+)
+@k_option
+@question_options()
+@json_option
+def relevance(
+    name: str,
+    judgements: str,
+    liked_above: float,
+    half: Half | None,
+    k: int,
+    as_json: bool,
+    **arguments: Any,
+) -> None:
+    """Hold what catalogue NAME recommends against what people judged, or liked.
+
+    FILE says for a query, an item of the catalogue, how much other items are worth as its
+    recommendations: a number, 0 for nothing. Made from events it is what the same people liked more
+    often than chance would have it. It is read like any source: CSV, NDJSON, Parquet, - for stdin.
+    Every option of `similar` that shapes an answer can be measured.
+
+    \b
+    recommender evaluate relevance movies --judgements judgements.csv
+    recommender evaluate relevance movies --judgements judgements.csv --where "year>=1990"
+    recommender evaluate relevance movies --judgements ratings.csv --liked-above 3.5
+    recommender evaluate relevance movies --judgements judgements.csv --half held --json
+    """
+    engine = Recommender(name)
+    given = read_judgements(judgements, liked_above)
+    if half is not None:
+        given = given.half(half)
+    with counted("Asking") as progress:
+        report = measure_relevance(
+            engine, given, k=k, arguments=_asked(arguments), progress=progress
+        )
+    if as_json:
+        print_json(report.to_dict() | {"source": given.source, "half": half})
+        return
+    print_relevance(report, f", the {half} half" if half else "")
+
+
+@evaluate.command()
+@click.argument("name")
+@click.option("--sample", type=int, default=200, show_default=True, help="How many items ask.")
+@click.option(
+    "--selectivity",
+    "selectivities",
+    type=float,
+    multiple=True,
+    metavar="SHARE",
+    default=SELECTIVITIES,
+    show_default=True,
+    help="What part of the items a filter lets through; repeatable.",
+)
+@k_option
+@question_options("where", "exact")
+@json_option
+def recall(
+    name: str, sample: int, selectivities: Sequence[float], k: int, as_json: bool, **arguments: Any
+) -> None:
+    """Hold the index of catalogue NAME against the exact answer, plain and under filters.
+
+    The filters are found in the catalogue: labels and numbers that about 10 %, 1 % and 0.1 % of the
+    items have. Items drawn by hash ask for their nearest, once through the index and once comparing
+    every item.
+
+    \b
+    recommender evaluate recall movies
+    recommender evaluate recall movies --selectivity 0.5 --selectivity 0.25
+    recommender evaluate recall movies --sample 1000 --json
+    """
+    engine = Recommender(name)
+    with counted("Asking") as progress:
+        report = measure_recall(
+            engine,
+            sample=sample,
+            k=k,
+            selectivities=selectivities,
+            arguments=_asked(arguments),
+            progress=progress,
+        )
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_recall(report)
+
+
+def read_judgements(file: str, liked_above: float = 0.0) -> Judgements:
+    """The judgements of a file, in any format that a loader reads."""
+    with counted("Reading") as progress:
+        options = loaders.Options(progress=lambda part: progress(round(part * 100), 100))
+        return Judgements.from_records(loaders.load(file, options), liked_above=liked_above)
+
+
+def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given: what was not is the engine's own default."""
+    unset = (None, False)  # by identity: 0 is a value
+    return {
+        name: value
+        for name, value in options.items()
+        if not any(value is each for each in unset) and value != ()
+    }

@@ -1,0 +1,263 @@
+"""Ranking: boosts held against numpy, relative conditions, groups, diversity, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Load
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender import Catalogue, Recommender
+from recommender.boosts import closeness, height, overlaps, parse
+from recommender.errors import InvalidParameter, UnknownField
+from recommender.ranking import Candidate, spread_out
+
+Open = Callable[[str], Recommender]
+
+FILMS = Catalogue.from_dict(
+    {
+        "name": "films",
+        "fields": {
+            "title": {"type": "text"},
+            "genres": {"type": "tag"},
+            "series": {"type": "tag"},
+            "year": {"type": "number"},
+            "votes": {"type": "number"},
+        },
+        "vectors": {"v": {"embedder": "given", "column": "v", "index": "flat"}},
+    }
+)
+
+
+def angle(degrees: float) -> list[float]:
+    """A vector whose cosine to that of 0 degrees is plain to see."""
+    return [math.cos(math.radians(degrees)), math.sin(math.radians(degrees)), 0.0]
+
+
+def film(id: str, degrees: float, **values: Any) -> dict[str, Any]:
+    return {"id": id, "title": f"Film {id}", "v": angle(degrees), **values}
+
+
+SEED = film("seed", 0, genres=["Drama", "War"], series=["One"], year=2000, votes=100)
+OTHERS = [
+    film("near", 10, genres=["Drama", "War"], series=["One"], year=1950, votes=1),
+    film("mid", 30, genres=["Drama"], series=["Two"], year=2000, votes=1000),
+    film("far", 60, genres=["Comedy"], series=["Two"], year=2001, votes=100_000),
+    film("bare", 40),
+]
+
+
+@pytest.fixture
+def films(load: Load, open_catalogue: Open) -> Recommender:
+    load(FILMS, [SEED, *OTHERS])
+    return open_catalogue("films")
+
+
+def ids(films: Recommender, **wishes: Any) -> list[str]:
+    return [hit.id for hit in films.similar("seed", **wishes)]
+
+
+def test_without_wishes_the_nearest_come_first(films: Recommender) -> None:
+    assert ids(films) == ["near", "mid", "bare", "far"]
+
+
+@pytest.mark.parametrize(
+    ("boosts", "order"),
+    [
+        (["1*near(year,5)"], ["mid", "far", "near", "bare"]),
+        (["near(year,5,to=1950)"], ["near", "mid", "bare", "far"]),
+        (["2*high(votes)"], ["far", "mid", "near", "bare"]),
+        (["0*high(votes)"], ["near", "mid", "bare", "far"]),
+        (["-1*high(votes)"], ["near", "bare", "mid", "far"]),
+        (["1*low(votes)"], ["near", "mid", "bare", "far"]),
+        (["1*overlap(genres)"], ["near", "mid", "bare", "far"]),
+        (["5*match(genres=Comedy)"], ["far", "near", "mid", "bare"]),
+        (["-1*match(year<1990)"], ["mid", "bare", "far", "near"]),
+        ("1*near(year,5)", ["mid", "far", "near", "bare"]),
+    ],
+)
+@pytest.mark.parametrize("exact", [False, True])
+def test_boosts_change_the_order_and_leave_the_score(
+    films: Recommender, boosts: Any, order: list[str], exact: bool
+) -> None:
+    hits = films.similar("seed", boosts=boosts, exact=exact)
+    assert [hit.id for hit in hits] == order
+    scores = {"near": 10, "mid": 30, "bare": 40, "far": 60}
+    for hit in hits:
+        assert hit.score == pytest.approx(math.cos(math.radians(scores[hit.id])), abs=1e-5)
+
+
+def test_why_adds_up(films: Recommender) -> None:
+    boosts = ["0.5*near(year,5)", "0.25*overlap(genres)", "0.1*high(votes)"]
+    for hit in films.similar("seed", boosts=boosts, explain=True, fields=["title"]):
+        assert hit.why is not None
+        total = hit.why["similarity"] + sum(hit.why["boosts"].values())
+        assert hit.why["total"] == pytest.approx(total, abs=1e-5)
+        assert set(hit.why["boosts"]) == set(boosts)
+        assert set(hit.fields) == {"title"}
+        assert f"similarity {hit.score:.2f}" in hit.why["sentence"]
+    [first] = [hit for hit in films.similar("seed", explain=True) if hit.id == "near"]
+    assert first.why is not None
+    assert first.why["shared"] == {"genres": ["Drama", "War"], "series": ["One"]}
+
+
+def test_same_and_differ(films: Recommender) -> None:
+    assert ids(films, same=["series"]) == ["near"]
+    assert ids(films, differ=["series"]) == ["mid", "bare", "far"]
+    assert ids(films, same=["genres"], differ=["series"]) == ["mid"]
+    assert ids(films, same=["year"]) == ["mid"]
+    assert ids(films, same=["genres"], where="year>=1990") == ["mid"]
+
+
+@pytest.mark.parametrize("label", ["a|b", "a\\b", "x, y", "C++", "back\\", "é", "#1", "@{}"])
+def test_odd_labels(load: Load, open_catalogue: Open, label: str) -> None:
+    load(FILMS, [film("seed", 0, genres=[label]), film("a", 10, genres=[label]), film("b", 20)])
+    films = open_catalogue("films")
+    assert ids(films, same=["genres"]) == ["a"]
+    assert ids(films, differ=["genres"]) == ["b"]
+    assert ids(films, boosts="-1*overlap(genres)") == ["b", "a"]
+
+
+def test_nothing_is_the_same_as_nothing(films: Recommender) -> None:
+    results = films.similar("bare", same=["series"])
+    assert (results.items, results.complete) == ([], False)
+    assert {hit.id for hit in films.similar("bare", differ=["series"])} == {
+        "seed", "near", "mid", "far",
+    }  # fmt: skip
+
+
+def test_groups(films: Recommender) -> None:
+    assert ids(films, group_by="series") == ["near", "mid", "bare"]
+    assert ids(films, group_by="series", group_size=2) == ["near", "mid", "bare", "far"]
+    assert ids(films, group_by="year", limit=2) == ["near", "mid"]
+
+
+def test_diversity_is_chosen_before_the_page_is_cut(load: Load, open_catalogue: Open) -> None:
+    twins = [film(f"a{n}", 10 + n / 10) for n in range(5)] + [film("b", 50), film("c", 70)]
+    load(FILMS, [SEED, *twins])
+    films = open_catalogue("films")
+    assert ids(films, limit=3) == ["a0", "a1", "a2"]
+    spread = ids(films, limit=3, diversity=0.9)
+    assert spread[0] == "a0"
+    assert {"b", "c"} & set(spread[1:])
+    pages = [ids(films, limit=2, offset=start, diversity=0.9) for start in (0, 2, 4, 6)]
+    assert sorted(id for page in pages for id in page) == sorted(each["id"] for each in twins)
+
+
+def test_excluded_ids_and_the_seed_are_never_there(films: Recommender) -> None:
+    assert ids(films, boosts="high(votes)", exclude=["far"]) == ["mid", "near", "bare"]
+    assert ids(films, boosts="match(genres=Drama)", limit=1) == ["near"]
+
+
+def test_min_score_is_for_the_similarity(films: Recommender) -> None:
+    assert ids(films, boosts="9*high(votes)", min_score=0.7) == ["mid", "near", "bare"]
+
+
+def test_what_boosts_favour_is_found_beyond_the_nearest(load: Load, open_catalogue: Open) -> None:
+    crowd = [film(f"c{n:04}", 1 + n / 100, votes=1 + n % 50) for n in range(2000)]
+    load(FILMS, [SEED, *crowd, film("star", 80, votes=1_000_000)])
+    assert ids(open_catalogue("films"), boosts="9*high(votes)", limit=1) == ["star"]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "parameter"),
+    [
+        ({"boosts": ["near(year)"]}, "boosts"),
+        ({"boosts": ["near(year,0)"]}, "boosts"),
+        ({"boosts": ["near(year,8"]}, "boosts"),
+        ({"boosts": ["nan*high(votes)"]}, "boosts"),
+        ({"boosts": ["1e9*high(votes)"]}, "boosts"),
+        ({"boosts": ["high(title)"]}, "boosts"),
+        ({"boosts": ["nere(year,8)"]}, "boosts"),
+        ({"boosts": ["high(votes)"] * 17}, "boosts"),
+        ({"boosts": 3}, "boosts"),
+        ({"boosts": "match(nope=1)"}, "where"),
+        ({"diversity": 1.5}, "diversity"),
+        ({"diversity": "much"}, "diversity"),
+        ({"boosts": "high(votes)", "pool": 0}, "pool"),
+        ({"group_by": "series", "group_size": 0}, "group_size"),
+    ],
+)
+def test_what_cannot_be_asked_names_its_parameter(
+    films: Recommender, wishes: dict[str, Any], parameter: str
+) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        films.similar("seed", **wishes)
+    assert caught.value.parameter == parameter
+
+
+@pytest.mark.parametrize("parameter", ["same", "differ", "group_by"])
+def test_unknown_fields(films: Recommender, parameter: str) -> None:
+    wish = "seriess" if parameter == "group_by" else ["seriess"]
+    with pytest.raises(UnknownField, match="Did you mean 'series'"):
+        films.similar("seed", **{parameter: wish})
+
+
+def test_boosts_are_read() -> None:
+    [boost] = parse("0.2*fresh(year, 180d, gauss)", FILMS)
+    assert (boost.kind, boost.weight, boost.scale, boost.curve) == (
+        "fresh", 0.2, 180 * 86_400, "gauss",
+    )  # fmt: skip
+    [boost] = parse("near(votes,20,to=100)", FILMS)
+    assert (boost.weight, boost.to, boost.curve) == (1.0, 100.0, "exp")
+
+
+finite = st.floats(-1e6, 1e6)
+
+
+@given(
+    st.lists(finite, min_size=1), st.floats(0.1, 1e4), st.sampled_from(["exp", "linear", "gauss"])
+)
+def test_closeness_is_1_at_0_and_falls(values: list[float], scale: float, curve: str) -> None:
+    signal = closeness(np.array([0.0, *sorted(map(abs, values))]), scale, curve)
+    assert signal[0] == 1.0
+    assert ((signal >= 0) & (signal <= 1)).all()
+    assert (np.diff(signal) <= 1e-12).all()
+
+
+@given(st.lists(finite, min_size=2))
+def test_height_is_0_at_the_least_and_1_at_the_greatest(values: list[float]) -> None:
+    array = np.array(sorted(values))
+    signal = height(array, array[0], array[-1])
+    if array[-1] > array[0]:
+        assert signal[0] == pytest.approx(0.0)
+        assert signal[-1] == pytest.approx(1.0)
+        assert (np.diff(signal) >= -1e-12).all()
+    else:
+        assert not signal.any()
+
+
+def test_overlap_is_that_of_jaccard() -> None:
+    signal = overlaps([["a", "B"], ["c"], [], ["A", "b", "c"]], ["a", "b"])
+    assert signal.tolist() == pytest.approx([1.0, 0.0, 0.0, 2 / 3])
+
+
+@given(st.integers(1, 8), st.integers(1, 8), st.floats(0, 1), st.integers(0, 1000))
+def test_spreading_out_is_greedy_maximal_marginal_relevance(
+    n: int, count: int, diversity: float, number: int
+) -> None:
+    draw = np.random.default_rng(number)
+    vectors = draw.standard_normal((n, 3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    totals = sorted(draw.random(n).round(3), reverse=True)
+    candidates = [Candidate(str(i), 0.0, {}, total=float(t)) for i, t in enumerate(totals)]
+    got = [int(each.id) for each in spread_out(list(candidates), vectors, diversity, count)]
+    worth = (np.array(totals) - min(totals)) / (max(totals) - min(totals) or 1.0)
+    chosen: list[int] = []
+    for _ in range(min(count, n)):
+        left = [i for i in range(n) if i not in chosen]
+        value = {
+            i: (1 - diversity) * worth[i]
+            - diversity * max([0.0, *(float(vectors[i] @ vectors[j]) for j in chosen)])
+            for i in left
+        }
+        best = max(value.values())
+        pick = got[len(chosen)]
+        assert value[pick] == pytest.approx(best, abs=1e-9)
+        chosen.append(pick)
+    assert sorted(got) == list(range(n))
