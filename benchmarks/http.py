@@ -13,7 +13,7 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from http.client import HTTPConnection
@@ -111,15 +111,22 @@ def _serving(store: Redis, *command: str) -> Iterator[Callable[[str], bytes]]:
     process = subprocess.Popen(command, env=store.env, cwd=root, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
-        said = process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", said)
-        if not found:
-            raise RuntimeError(f"{command} did not start: {said}{process.stderr.read()}")
-        with closing(HTTPConnection("127.0.0.1", int(found[1]), timeout=30)) as kept:
+        port = _port(process.stderr, command)
+        with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as kept:
             yield partial(_ask, kept)
     finally:
         process.terminate()
         process.wait()
+
+
+def _port(lines: Iterable[str], command: Sequence[str]) -> int:
+    """The port that a server says it serves on, after whatever else it says."""
+    said = []
+    for line in lines:
+        if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+            return int(found[1])
+        said.append(line)
+    raise RuntimeError(f"{command} did not start: {''.join(said)}")
 
 
 def _ask(connection: HTTPConnection, id: str) -> bytes:
