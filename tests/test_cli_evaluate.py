@@ -151,3 +151,19 @@ def test_a_terminal_sees_the_table_and_no_remains_of_the_bar(shell: Shell) -> No
     done = shell.terminal(*MEASURE, JUDGEMENTS, PYTHONPATH=str(ROOT))
     assert done.code == 0
     assert "NDCG@10" in done.out
+
+
+def test_boosts_are_measured_as_they_are_asked(shell: Shell) -> None:
+    plain = shell.call(*MEASURE, JUDGEMENTS, "--json").json
+    boosted = shell.call(
+        *MEASURE,
+        JUDGEMENTS,
+        "--json",
+        "--boost",
+        "0.3*overlap(genres)",
+        "--boost",
+        "0.2*near(year,10)",
+    ).json
+    values = [report["measures"]["ndcg"]["value"] for report in (plain, boosted)]
+    assert values[1] > values[0] + 0.01
+    assert shell.call("evaluate", "recall", "movies", "--boost", "high(year)").code == 2

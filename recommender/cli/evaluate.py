@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import loaders
-from recommender.cli.ask import listing_options
+from recommender.cli.ask import listing_options, ranking_options
 from recommender.cli.measures import print_recall, print_relevance
 from recommender.cli.output import json_option, print_json
 from recommender.cli.progress import counted
@@ -16,12 +16,15 @@ from recommender.engine import Recommender
 from recommender.evaluate import recall as measure_recall
 from recommender.evaluate import relevance as measure_relevance
 from recommender.judgements import Half, Judgements
+from recommender.ranking import PLAIN_WISHES
 from recommender.recall import SELECTIVITIES
 
 Command = Callable[..., Any]
 
-NOT_ASKED = frozenset({"limit", "offset", "fields", "as_json"})
+NOT_ASKED = frozenset({"limit", "offset", "fields", "explain", "as_json"})
 """Options of ``similar`` that say how much of an answer is shown, not what it is."""
+RANKED = ("boosts", "same", "differ", "diversity", "group_by", "group_size", "pool")
+"""Those that put an answer in another order than the index's."""
 
 
 def question_options(*without: str) -> Callable[[Command], Command]:
@@ -34,7 +37,8 @@ def question_options(*without: str) -> Callable[[Command], Command]:
         def nothing() -> None:
             """Carries the options."""
 
-        options: list[click.Option] = getattr(listing_options(nothing), "__click_params__", [])
+        carrier = ranking_options(listing_options(nothing))
+        options: list[click.Option] = getattr(carrier, "__click_params__", [])
         params = [each for each in options if each.name not in {*NOT_ASKED, *without}]
         known = getattr(command, "__click_params__", [])
         command.__click_params__ = [*known, *params]  # type: ignore[attr-defined]
@@ -131,7 +135,7 @@ def relevance(
     help="What part of the items a filter lets through; repeatable.",
 )
 @k_option
-@question_options("where", "exact")
+@question_options("where", "exact", *RANKED)
 @json_option
 def recall(
     name: str, sample: int, selectivities: Sequence[float], k: int, as_json: bool, **arguments: Any
@@ -176,5 +180,5 @@ def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in options.items()
-        if not any(value is each for each in unset) and value != ()
+        if not any(value is each for each in unset) and value != PLAIN_WISHES.get(name, ())
     }
