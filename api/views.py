@@ -13,7 +13,7 @@ from api.catalogues import opened
 from api.parameters import BODY, LISTED, PAGE, RANKING, check_known, names, page, required
 from recommender import Facet, Recommender
 from recommender.arguments import check_text
-from recommender.errors import IndexNotReady, InvalidParameter, RecommenderError, suggest
+from recommender.errors import IndexNotReady, InvalidParameter, RecommenderError, brief, suggest
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 v1.before_request(keys.check_read)
@@ -71,6 +71,9 @@ def recommend(catalogue: str) -> Response:
                 f"there is no member {name[:60]!r} here",
                 remedy=suggest(name[:60], BODY, "members"),
             )
+    for name in ("exact", "explain"):
+        if not isinstance(body.get(name, False), bool):
+            raise InvalidParameter(name, f"{name} is {brief(body[name])}", remedy="true or false")
     return jsonify(opened().get(catalogue).recommend(**body).to_dict())
 
 

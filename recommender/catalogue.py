@@ -11,7 +11,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from recommender.errors import InvalidCatalogue, InvalidParameter, UnknownField, suggest
+from recommender.errors import (
+    InvalidCatalogue,
+    InvalidParameter,
+    UnknownField,
+    brief,
+    suggest,
+)
 from recommender.fields import FIELD_NAME
 from recommender.template import Template
 
@@ -194,11 +200,11 @@ class Catalogue(_Model):
         """``name`` checked, or the first vector for None. Raises InvalidParameter ("using")."""
         if name is None:
             return next(iter(self.vectors))
-        if name not in self.vectors:
+        if not isinstance(name, str) or name not in self.vectors:
             raise InvalidParameter(
                 "using",
-                f"there is no vector {name!r} in {self.name!r}",
-                remedy=suggest(name, self.vectors, "vectors"),
+                f"there is no vector {brief(name)} in {self.name!r}",
+                remedy=suggest(str(name), self.vectors, "vectors"),
             )
         return name
 

@@ -110,7 +110,8 @@ class Recommender:
         if blob is None:
             raise self._no_item(id)
         page = Page(limit, offset, where, {id, *check_names("exclude", exclude)}, fields, min_score)
-        if not (same or differ or boosts or diversity or group_by or explain):
+        asked = same or differ or boosts or diversity or group_by or explain
+        if not asked and group_size == 1 and pool == POOL:
             return self._nearest(view, vector, blob, page, exact, began)
         ranking = ranking_of(
             view.entry.catalogue,

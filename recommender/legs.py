@@ -32,7 +32,7 @@ def filters(
 ) -> list[str]:
     """The filter of each leg, the first of them ``base`` alone; the strongest boosts come first."""
     found: list[str] = []
-    for boost in sorted(boosts, key=lambda each: -abs(each.weight)):
+    for boost in sorted(filter(_counts, boosts), key=lambda each: -abs(each.weight)):
         text = _favoured(boost, seed, spans, catalogue, now)
         if text is not None:
             found.append(text)
@@ -41,6 +41,10 @@ def filters(
         found.append(f"({numbers[0]} {numbers[1]})")
     legs = [base, *(text if base == EVERYTHING else f"({base} {text})" for text in found)]
     return list(dict.fromkeys(legs))[:MAX_LEGS]
+
+
+def _counts(boost: Boost) -> bool:
+    return boost.weight != 0
 
 
 def extremes(

@@ -246,5 +246,5 @@ class Ranked:
 def _joined(where: Where, conditions: Sequence[Mapping[str, Any]]) -> Where:
     if not conditions:
         return where
-    given = [where] if isinstance(where, (str, Mapping)) else list(where)
+    given: Sequence[Any] = list(where) if isinstance(where, (list, tuple)) else [where]
     return [*given, *conditions]

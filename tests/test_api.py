@@ -315,6 +315,10 @@ def test_recommend(client: Client) -> None:
     for body, parameter in (
         ("{}", "like"), ('{"like": ["alien"], "strategy": "x"}', "strategy"),
         ('{"like": "alien"}', "like"), ('{"likes": []}', "likes"),
+        ('{"like": ["alien"], "using": {}}', "using"),
+        ('{"like": ["alien"], "exact": "no"}', "exact"),
+        ('{"like": ["alien"], "where": 5, "same": ["genres"]}', "where"),
+        ('{"like": ["alien"], "explain": 1}', "explain"),
         ('{"like": ["alien"], "limit": "3"}', "limit"), ('{"like": ["nobody"]}', "id"),
     ):  # fmt: skip
         wrong = ask(body)

@@ -181,6 +181,8 @@ def test_what_boosts_favour_is_found_beyond_the_nearest(load: Load, open_catalog
         ({"diversity": "much"}, "diversity"),
         ({"boosts": "high(votes)", "pool": 0}, "pool"),
         ({"group_by": "series", "group_size": 0}, "group_size"),
+        ({"group_size": 0}, "group_size"),
+        ({"pool": 0}, "pool"),
     ],
 )
 def test_what_cannot_be_asked_names_its_parameter(
