@@ -6,10 +6,11 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from recommender import hits, listing, vectors
+from recommender import hits, listing, presets, vectors
 from recommender import seeds as seeding
 from recommender.arguments import check_names, check_text
 from recommender.asking import Asking, unknown_item
+from recommender.catalogue import Catalogue
 from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
 from recommender.items import Facet, Hit, Item, Results
 from recommender.question import Question
@@ -30,6 +31,7 @@ from recommender.wishes import (
     page_of,
     ranking_of,
     shares_of,
+    with_preset,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class Recommender:
         """
         began = time.perf_counter()
         view = self._fresh()
-        asked = self._asked(wishes)
+        asked = self._asked(view.entry.catalogue, wishes)
         if is_plain(asked):
             vector = view.entry.catalogue.vector(asked.get("using"))
             blob = hashes.read_vector(self._client, view.prefix, check_text("id", id), vector)
@@ -106,7 +108,7 @@ class Recommender:
         """
         began = time.perf_counter()
         view = self._fresh()
-        asked = self._asked(wishes)
+        asked = self._asked(view.entry.catalogue, wishes)
         given = [each for each in (text, vector, image) if each is not None]
         if len(given) != 1:
             raise InvalidParameter("text", "search takes a text, a vector or an image, one of them")
@@ -179,7 +181,7 @@ class Recommender:
         """
         began = time.perf_counter()
         view = self._fresh()
-        asked = self._asked(wishes)
+        asked = self._asked(view.entry.catalogue, wishes)
         likes = seeding.faded(seeding.read("like", like), half_life)
         unlikes = seeding.read("unlike", unlike)
         seeding.check_sides(likes, unlikes, strategy)
@@ -225,10 +227,11 @@ class Recommender:
         """What the engine says of the live index. Raises IndexNotReady where there is none."""
         return index.get_state(self._client, self.name)
 
-    def _asked(self, wishes: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _asked(self, catalogue: Catalogue, wishes: Mapping[str, Any]) -> Mapping[str, Any]:
         """The wishes with those of their preset."""
         check_known(wishes)
-        return wishes
+        name = wishes.get("preset")
+        return wishes if name is None else with_preset(wishes, presets.find(catalogue, name))
 
     def _nearest(
         self,

@@ -139,7 +139,7 @@ def check_known(wishes: Mapping[str, Any]) -> None:
 def is_plain(wishes: Mapping[str, Any]) -> bool:
     """Whether the index alone can answer: nothing is asked for that needs a ranking."""
     return all(
-        name in PAGED
+        name in (*PAGED, "preset")
         or value == DEFAULTS[name]
         or (name == "using" and isinstance(value, str))
         or (not value and not DEFAULTS[name] and isinstance(value, (list, tuple)))

@@ -24,7 +24,8 @@ recommender.garbage recommender.workers recommender.nearest
 = recommender.embedders recommender.store
 = recommender.boosts recommender.question recommender.reasons
 = recommender.legs recommender.seeds recommender.scoring recommender.wishes
-= recommender.view recommender.batch recommender.spread recommender.cost recommender.nearby
+= recommender.view recommender.presets recommender.batch recommender.spread recommender.cost
+recommender.nearby
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
