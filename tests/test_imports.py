@@ -15,7 +15,7 @@ TABLE = """
 recommender.errors
 = recommender.items recommender.settings recommender.registry recommender.vectors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
-recommender.garbage recommender.workers recommender.nearest
+recommender.garbage recommender.workers recommender.nearest recommender.calibration
 = recommender.fields
 = recommender.template recommender.colikes recommender.metrics
 = recommender.catalogue
