@@ -16,7 +16,7 @@ recommender.errors
 = recommender.items recommender.settings recommender.registry recommender.vectors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
 recommender.garbage recommender.workers recommender.nearest recommender.calibration
-recommender.cut
+recommender.cut recommender.collapse
 = recommender.fields
 = recommender.template recommender.colikes recommender.metrics
 = recommender.catalogue
