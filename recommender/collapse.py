@@ -104,8 +104,8 @@ def _drop(
 def threshold_of(value: Any, calibration: Calibration | None) -> float:
     """The similarity that ``collapse=value`` means in a catalogue.
 
-    ``value`` is True (0.99) or a relevance above 0, up to 1; without a calibration, and for ip and
-    l2, for which None is given, it is taken for the cosine itself. Raises InvalidParameter ("collapse").
+    ``value`` is True (0.99) or a relevance above 0, up to 1. Without a calibration, and for ip and
+    l2 (give None there), it is taken for the cosine itself. Raises InvalidParameter ("collapse").
     """
     number = DEFAULT if value is True else value
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number <= 1:

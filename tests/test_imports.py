@@ -23,7 +23,7 @@ recommender.cut recommender.collapse
 = recommender.where recommender.convert
 = recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
-= recommender.boosts recommender.legs recommender.seeds
+= recommender.boosts recommender.legs recommender.seeds recommender.fallbacks
 = recommender.ranking
 = recommender.view recommender.batch recommender.spread recommender.cost recommender.nearby
 = recommender.opening
