@@ -73,9 +73,12 @@ def collapse(
         _drop(units, kept, block[left[block]], least, left, owner)
         fresh = block[left[block]]
         alike = units[fresh] @ units[fresh].T >= least
-        for row, place in enumerate(fresh):
-            if left[place]:
-                kept.append(int(place))
+        has_like = np.triu(alike, 1).any(axis=1)  # few have: the others cost nothing
+        for row, place in enumerate(fresh.tolist()):
+            if not left[place]:
+                continue
+            kept.append(place)
+            if has_like[row]:
                 later = fresh[row + 1 :][alike[row, row + 1 :] & left[fresh[row + 1 :]]]
                 left[later], owner[later] = False, place
     hidden: dict[int, list[int]] = {}

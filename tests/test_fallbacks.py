@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from recommender import Catalogue, fallbacks
 from recommender.errors import InvalidParameter, UnknownField
 from recommender.fallbacks import Fallback, fill, parse_fallbacks
+from recommender.store import query
 from recommender.store.connection import Server
 from recommender.where import EVERYTHING, parse
 
@@ -112,6 +113,16 @@ def test_popular_is_the_greatest_first_ties_by_id(films: Server) -> None:
     assert filled(films, "popular(views)", 2, exclude={"alien", "dune", "heat", "nobody"}) == [
         "popular aliens", "popular psycho",
     ]  # fmt: skip
+
+
+def test_spans_change_nothing_but_the_time(films: Server) -> None:
+    right = filled(films, "popular(views)", 5)
+    span = query.span(films.client, "films", "views")
+    assert span is not None
+    old = query.Span(*[0.0] * 6)
+    for spans in ({}, {"views": span}, {"views": old}, {"views": query.Span(*[1e9] * 6)}):
+        for count in range(1, 6):
+            assert filled(films, "popular(views)", count, spans=spans) == right[:count]
 
 
 def test_latest_is_the_newest_first(films: Server) -> None:
