@@ -15,11 +15,11 @@ TABLE = """
 recommender.errors
 = recommender.items recommender.settings recommender.registry recommender.vectors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
-recommender.garbage recommender.workers recommender.nearest
+recommender.garbage recommender.workers recommender.nearest recommender.fusion
 = recommender.fields
 = recommender.template recommender.colikes recommender.metrics
 = recommender.catalogue
-= recommender.where recommender.convert
+= recommender.where recommender.convert recommender.lexical
 = recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
 = recommender.boosts recommender.legs recommender.seeds
