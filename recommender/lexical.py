@@ -27,8 +27,9 @@ Terms = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of the words: any of ``terms`` in the text fields, or any of ``labels`` (each
-    up to MAX_LABEL words long) in one of the ``tags``. False where there is nothing to ask.
+    """Any of ``terms`` in the text fields, or any of ``labels`` in one of the ``tags``.
+
+    False where there is nothing to ask.
     """
 
     terms: Terms
@@ -58,41 +59,11 @@ MAX_WORD = 64
 """Characters of the longest word that is worth asking for."""
 
 STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "for",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "will",
-        "with",
-    ]
+    re.findall(
+        r"\w+",
+        "a an and are as at be but by for if in into is it no not of on or such that the their"
+        " then there these they this to was will with",
+    )
 )
 """The engine's own default list. The index keeps them, so that "The Who" can be found."""
 

@@ -42,7 +42,8 @@ def command(
     these items are looked at.
     """
     params: list[str] = []
-    text = f"({'|'.join([*_words(question, params), *_labels(question, params)])})"
+    words = f"({'|'.join(_words(question, params))})"
+    text = f"({'|'.join([words, *_labels(question, params)])})"
     if filter != EVERYTHING:
         # Labels are words to the scorer, and some versions pass over the weight of a group of one.
         text = f"({text} ({filter}|{filter})=>{{$weight: 0;}})"
