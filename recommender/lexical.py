@@ -52,6 +52,10 @@ MAX_TAGS = 16
 SEED_WORDS = 20
 """Words that stand for an item."""
 
+COMMON_SHARE, COMMON_ITEMS = 0.1, 1000
+"""A word of an item is common where more than this share of all items, and more than so many, hold
+it. Asking for it takes as long as it is common and tells little."""
+
 MAX_COUNTED = 256
 """Words of one text that are counted at most: the first, which in long texts sum it up."""
 
@@ -200,12 +204,16 @@ def telling(
 
     The weight is ``(1 + ln count) * ln(1 + items / frequency)``, divided by the greatest: 0..1
     (Salton and Buckley 1988, "Term-weighting approaches"). ``frequencies`` say how many of all
-    ``items`` hold a word; what only the text itself holds can find nothing and is left out.
+    ``items`` hold a word; what only the text itself holds can find nothing and is left out, and so
+    are common words where there are others.
     """
+    shared = [word for word in counts if frequencies.get(word, 0) > 1]
+    common = max(COMMON_SHARE * items, COMMON_ITEMS)
+    rarer = [word for word in shared if frequencies[word] <= common]
     weighed = {
-        word: (1.0 + math.log(max(count, 1.0))) * math.log1p(max(items, 1) / frequencies[word])
-        for word, count in counts.items()
-        if frequencies.get(word, 0) > 1
+        word: (1.0 + math.log(max(counts[word], 1.0)))
+        * math.log1p(max(items, 1) / frequencies[word])
+        for word in rarer or shared
     }
     best = sorted(weighed.items(), key=lambda pair: (-pair[1], pair[0]))[:n]
     return Question({word: weight / best[0][1] for word, weight in best})

@@ -78,8 +78,11 @@ def _words(question: Question, params: list[str]) -> list[str]:
         names = _named(spellings(word), params)
         if is_plain:
             parts += names
-        else:  # twice, for some versions pass over the weight of a single word
-            parts.append(f"({'|'.join(names * 2)})=>{{$weight: {weight:.6f};}}")
+            continue
+        # Twice: some versions pass over the weight of a single word. And not as alternatives, for
+        # the engine's parser takes a group of these, with its weight, for the group around it.
+        either = f"({'|'.join(names)})"
+        parts.append(f"({either} {either})=>{{$weight: {weight:.6f};}}")
     return parts
 
 
