@@ -56,16 +56,19 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. ``score`` is the similarity, higher is closer (see :class:`Results`).
+    """One answer.
 
-    ``why`` tells what put it in its place, where that was asked for.
+    ``score`` is the similarity, higher is closer, and ``relevance`` the same on 0..1 for this
+    catalogue (see :class:`Results`); both are None for a fallback. ``source`` tells what found it;
+    ``why`` what put it in its place, where that was asked for.
     """
 
     id: str
-    score: float
+    score: float | None
     fields: Mapping[str, Any]
     source: str = "vector"
     why: Mapping[str, Any] | None = None
+    relevance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

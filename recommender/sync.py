@@ -132,7 +132,7 @@ class _Load:
     ) -> Report:
         """Reads to the end, then makes sure that the index has everything."""
         report = self.report
-        if self._opening.is_new:
+        if self._opening.is_changed:
             catalogues.keep(self._client, self._opening.entry)
         try:
             self._read(batches)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -17,23 +16,10 @@ from recommender.items import Hit
 from recommender.store import hashes, query
 from recommender.store.catalogues import Entry
 from recommender.where import parse
+from recommender.wishes import Page, Where
 
 MAX_FILTERS = 1000
 """How many conditions are remembered."""
-
-Where = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which of the neighbours are wanted, and what of them."""
-
-    limit: int
-    offset: int
-    where: Where
-    exclude: set[str]
-    fields: Sequence[str] | None
-    min_score: float | None
 
 
 class Filter(NamedTuple):
@@ -125,6 +111,19 @@ class View:
                 remedy="Ask again in a second",
             ) from error
         return fields
+
+    def fields(self, names: Sequence[str], values: Sequence[bytes | None]) -> dict[str, Any]:
+        """The stored values of fields (None: it has none) as Python's own."""
+        pairs: list[bytes] = []
+        for name, value in zip(names, values, strict=True):
+            if value is not None:
+                pairs += (name.encode(), value)
+        return self.unpacked(pairs)
+
+    def column(self, name: str, values: Sequence[bytes | None]) -> list[Any]:
+        """One field's stored values of many items as Python's own, None where there is none."""
+        _, unpack = self._unpack[name.encode()]
+        return [None if value is None else unpack(value) for value in values]
 
     def given_vectors(self, pairs: Sequence[bytes]) -> dict[str, list[float]]:
         """The given vectors among names and stored values in turn, by their names."""

@@ -22,14 +22,16 @@ recommender.garbage recommender.workers recommender.nearest recommender.fusion
 = recommender.where recommender.convert recommender.lexical
 = recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
-= recommender.boosts recommender.legs recommender.seeds
-= recommender.ranking
-= recommender.view recommender.batch recommender.spread recommender.cost recommender.nearby
+= recommender.boosts recommender.question recommender.reasons
+= recommender.legs recommender.seeds recommender.scoring recommender.wishes
+= recommender.view recommender.presets recommender.batch recommender.spread recommender.cost
+recommender.nearby
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
+= recommender.asking recommender.candidates recommender.hits
 = recommender.ranked
-= recommender.sync recommender.writing recommender.scoring recommender.related recommender.explore
+= recommender.sync recommender.writing recommender.related recommender.explore
 recommender.evaluate recommender.engine recommender.selectivity recommender.recall
 recommender.export recommender.listing
 = recommender

@@ -10,7 +10,7 @@ import click
 from recommender.cli.output import json_option, print_json, print_results, shown_fields
 from recommender.engine import Recommender
 from recommender.fields import as_text
-from recommender.ranking import POOL
+from recommender.wishes import POOL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -16,8 +16,8 @@ from recommender.engine import Recommender
 from recommender.evaluate import recall as measure_recall
 from recommender.evaluate import relevance as measure_relevance
 from recommender.judgements import Half, Judgements
-from recommender.ranking import PLAIN_WISHES
 from recommender.recall import SELECTIVITIES
+from recommender.wishes import DEFAULTS
 
 Command = Callable[..., Any]
 
@@ -180,5 +180,5 @@ def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in options.items()
-        if not any(value is each for each in unset) and value != PLAIN_WISHES.get(name, ())
+        if not any(value is each for each in unset) and value != DEFAULTS.get(name, ())
     }

@@ -59,7 +59,7 @@ class Entry:
                     f" this load's are {_made(new)}",
                     remedy=remedy,
                 )
-        if self.catalogue != catalogue:
+        if self.catalogue.with_presets({}) != catalogue.with_presets({}):
             raise InvalidCatalogue(
                 f"{name!r} is kept with other settings than this catalogue file's",
                 remedy=f"See them: recommender info {name}. {remedy}",

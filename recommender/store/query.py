@@ -149,7 +149,7 @@ def _found(reply: Any) -> list[Found]:
     ]
 
 
-def meeting(client: Client, index: str, filter: str, keys: Sequence[str]) -> set[bytes]:
+def meeting(client: Client, index: str, filter: str, keys: Sequence[bytes]) -> set[bytes]:
     """Those of ``keys`` whose items pass the filter."""
     if not keys:
         return set()
