@@ -1,0 +1,103 @@
+"""Words in the full-text index: how many items hold them, and which items they fit best.
+
+Scores are the engine's BM25 (scorer BM25STD, k1 1.2): from 0, higher is better, without an upper
+end, and to be compared within one question only. Robertson and Zaragoza 2009, "The Probabilistic
+Relevance Framework: BM25 and Beyond". Field weights count as so many occurrences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from recommender.lexical import Question, spellings
+from recommender.store.connection import Client
+from recommender.store.packed import Command, asked
+from recommender.store.query import TIMEOUT_MS
+from recommender.where import EVERYTHING
+
+SCORER = "BM25STD"
+"""Named, for the default is TFIDF before Redis 8. The older "BM25" divides by the distance between
+the words, so that filters change its scores."""
+
+
+def frequencies(client: Client, index: str, words: Sequence[str]) -> dict[str, int]:
+    """Word -> how many items hold it or another form of it, 0 for none, in one round trip."""
+    commands = [command(index, Question({word: 1.0}), EVERYTHING, 0) for word in words]
+    replies = asked(client, commands) if commands else []
+    return {word: int(reply[0]) for word, reply in zip(words, replies, strict=True)}
+
+
+def command(
+    index: str,
+    question: Question,
+    filter: str,
+    rows: int,
+    keys: Sequence[str | bytes] | None = None,
+) -> Command:
+    """The command for the ``rows`` items that the words fit best; :func:`found` reads the reply.
+
+    Items hold at least one of the words (there has to be one) and pass ``filter`` (the engine's own
+    text, see ``where.parse``), which adds nothing to the score. With ``keys``, not empty, only
+    these items are looked at.
+    """
+    params: list[str] = []
+    words = f"({'|'.join(_words(question, params))})"
+    text = f"({'|'.join([words, *_labels(question, params)])})"
+    if filter != EVERYTHING:
+        # Labels are words to the scorer, and some versions pass over the weight of a group of one.
+        text = f"({text} ({filter}|{filter})=>{{$weight: 0;}})"
+    within = () if keys is None else ("INKEYS", len(keys), *keys)
+    return (
+        "FT.SEARCH", index, text, "NOCONTENT", "WITHSCORES", *within, "SCORER", SCORER,
+        "LIMIT", 0, rows, "PARAMS", len(params), *params, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
+    )  # fmt: skip
+
+
+def found(reply: Any) -> list[tuple[bytes, float]]:
+    """The reply to :func:`command`: keys with their scores, best first, ties by key."""
+    pairs = [(key, float(score)) for key, score in zip(reply[1::2], reply[2::2], strict=True)]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+
+def scores(
+    client: Client, index: str, question: Question, keys: Sequence[str | bytes]
+) -> dict[bytes, float]:
+    """Of those of ``keys`` that hold one of the words: key -> score."""
+    if not question or not keys:
+        return {}
+    [reply] = asked(client, [command(index, question, EVERYTHING, len(keys), keys)])
+    return dict(found(reply))
+
+
+def _words(question: Question, params: list[str]) -> list[str]:
+    """The words as parts of a query that holds only the names of ``params``, which it adds."""
+    is_plain = len(set(question.terms.values())) == 1
+    parts = []
+    for word, weight in question.terms.items():
+        names = _named(spellings(word), params)
+        if is_plain:
+            parts += names
+            continue
+        # Twice: some versions pass over the weight of a single word. And not as alternatives, for
+        # the engine's parser takes a group of these, with its weight, for the group around it.
+        either = f"({'|'.join(names)})"
+        parts.append(f"({either} {either})=>{{$weight: {weight:.6f};}}")
+    return parts
+
+
+def _labels(question: Question, params: list[str]) -> list[str]:
+    if not question.labels:
+        return []
+    either = "|".join(_named(question.labels, params))
+    return [f"@{name}:{{{either}}}" for name in question.tags]
+
+
+def _named(values: Sequence[str], params: list[str]) -> list[str]:
+    """Names for the values, which go into ``params`` under them."""
+    names = []
+    for value in values:
+        name = f"p{len(params) // 2}"
+        params += (name, value)
+        names.append(f"${name}")
+    return names
