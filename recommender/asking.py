@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,6 @@ class Asking:
         return Question(
             vector=next(iter(shares)),
             probes=[Probe(name, shares[name], row) for name, row in rows.items()],
-            asked=("similar", id, dict(shares)),
             fields=fields,
             named=[id],
         )
@@ -49,22 +48,22 @@ class Asking:
     def by_text(self, view: View, text: str, shares: Mapping[str, float]) -> Question:
         """What is close to some words in meaning. Raises EmbedderError, InvalidParameter."""
         rows = {name: self.embedded(view, name, check_text("text", text)) for name in shares}
-        return self._searched(view, rows, shares, ("text", text))
+        return replace(self._searched(view, rows, shares), text=text)
 
     def by_vector(self, view: View, given: Any, shares: Mapping[str, float]) -> Question:
         """What is close to a vector. Raises InvalidVector."""
         rows = {name: self.checked(view, name, given) for name in shares}
-        return self._searched(view, rows, shares, ("vector", *map(float, given)))
+        return self._searched(view, rows, shares)
 
     def by_image(self, view: View, image: Any, shares: Mapping[str, float]) -> Question:
         """What is close to a picture. Raises EmbedderError, InvalidParameter."""
         picture = _picture("image", image)
         rows = {name: self._pictured(view, name, picture) for name in shares}
-        return self._searched(view, rows, shares, ("image", binascii.crc32(picture)))
+        return self._searched(view, rows, shares)
 
-    def by_words(self, vector: str, text: str) -> Question:
+    def by_words(self, vector: str, text: Any) -> Question:
         """What holds some words, whatever it means: no vector is looked at."""
-        return Question(vector, (), ("words", check_text("text", text)))
+        return Question(vector, (), text=check_text("text", text))
 
     def by_likes(
         self,
@@ -91,8 +90,8 @@ class Asking:
                 )
                 for name, share in shares.items()
             ],
-            asked=("recommend", strategy, dict(shares), *map(repr, (*likes, "-", *unlikes))),
             fields=seeding.merged([fields for _, fields, _ in liked if fields]),
+            text="\n".join(seed.value for seed in likes if seed.kind == "text") or None,
             named=[s.value for s in (*likes, *unlikes) if s.kind == "id" and s.catalogue is None],
             likes=[seed.name for seed in likes],
         )  # fmt: skip
@@ -114,12 +113,12 @@ class Asking:
         return row
 
     def _searched(
-        self, view: View, rows: Mapping[str, Rows], shares: Mapping[str, float], asked: Any
+        self, view: View, rows: Mapping[str, Rows], shares: Mapping[str, float]
     ) -> Question:
         probes = [
             Probe(name, shares[name], self.checked(view, name, row)) for name, row in rows.items()
         ]
-        return Question(next(iter(shares)), probes, (*asked, dict(shares)))
+        return Question(next(iter(shares)), probes)
 
     def _resolved(
         self, view: View, parameter: str, seed: Seed, shares: Mapping[str, float]

@@ -56,6 +56,10 @@ class Calibration:
         way = (np.asarray(scores, dtype=np.float64) - self.mean) / (self.same - self.mean)
         return np.asarray(np.clip(way, 0.0, 1.0))
 
+    def of(self, score: float) -> float:
+        """The same of one similarity, with six digits."""
+        return round(min(max((score - self.mean) / (self.same - self.mean), 0.0), 1.0), 6)
+
     def score_of(self, relevance: float) -> float:
         """The similarity that has this relevance, for a threshold."""
         return self.mean + relevance * (self.same - self.mean)

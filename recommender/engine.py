@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from recommender import hits, listing, presets, vectors
@@ -17,10 +18,11 @@ from recommender.question import Question
 from recommender.ranked import Ranked, condition
 from recommender.seeds import Strategy
 from recommender.settings import Settings
-from recommender.store import catalogues, hashes, index, query
+from recommender.store import catalogues, hashes, index, pools, query
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server, connect
 from recommender.store.index import IndexState
+from recommender.store.pools import Pool
 from recommender.view import MAX_FILTERS, Filter, View, policy_of, pool_of
 from recommender.where import EVERYTHING, parse
 from recommender.wishes import (
@@ -90,7 +92,9 @@ class Recommender:
                 raise unknown_item(self.name, id)
             return self._nearest(view, vector, blob, asked, (id,), began)
         shares = shares_of(asked.get("using"), view.entry.catalogue)
-        return self._ranked(view, self._asking.by_item(view, id, shares), asked, began)
+        return self._ranked(
+            view, asked, ("similar", id), lambda: self._asking.by_item(view, id, shares), began
+        )
 
     def search(
         self,
@@ -113,15 +117,19 @@ class Recommender:
         if len(given) != 1:
             raise InvalidParameter("text", "search takes a text, a vector or an image, one of them")
         shares = shares_of(asked.get("using"), view.entry.catalogue)
-        if text is not None:
-            question = self._asking.by_text(view, text, shares)
-        elif vector is not None:
-            question = self._asking.by_vector(view, vector, shares)
-        else:
-            question = self._asking.by_image(view, image, shares)
+
+        def question() -> Question:
+            if asked.get("mode") == "text":
+                return self._asking.by_words(next(iter(shares)), text)
+            if text is not None:
+                return self._asking.by_text(view, text, shares)
+            if vector is not None:
+                return self._asking.by_vector(view, vector, shares)
+            return self._asking.by_image(view, image, shares)
+
         if not is_plain(asked):
-            return self._ranked(view, question, asked, began)
-        [probe] = question.probes
+            return self._ranked(view, asked, ("search", *given), question, began)
+        [probe] = question().probes
         blob = vectors.to_bytes(probe.centre, view.entry.catalogue.vectors[probe.vector].type)
         return self._nearest(view, probe.vector, blob, asked, (), began)
 
@@ -186,8 +194,13 @@ class Recommender:
         unlikes = seeding.read("unlike", unlike)
         seeding.check_sides(likes, unlikes, strategy)
         shares = shares_of(asked.get("using"), view.entry.catalogue)
-        question = self._asking.by_likes(view, likes, unlikes, strategy, shares)
-        return self._ranked(view, question, asked, began)
+        return self._ranked(
+            view,
+            asked,
+            ("recommend", list(map(str, likes)), list(map(str, unlikes)), strategy),
+            lambda: self._asking.by_likes(view, likes, unlikes, strategy, shares),
+            began,
+        )
 
     def item(self, id: str, *, fields: Sequence[str] | None = None, vectors: bool = False) -> Item:
         """One item with its fields, and with ``vectors`` those that came with it, as Redis keeps
@@ -256,15 +269,26 @@ class Recommender:
             pool = pool_of(needed, policy)
             knn = query.Knn(self.name, vector, blob, pool, needed, filter.text, names, policy)
             rows = query.knn(self._client, knn)
-        shown = view.hits(rows, spec.metric, page)
+        shown = view.hits(rows, vector, page)
         return self._results(view, vector, shown, page.limit, policy in ("each", None), began)
 
     def _ranked(
-        self, view: View, question: Question, asked: Mapping[str, Any], began: float
+        self,
+        view: View,
+        asked: Mapping[str, Any],
+        seeds: Sequence[Any],
+        ask: Callable[[], Question],
+        began: float,
     ) -> Results:
-        """The answer to a question with a ranking."""
+        """The answer to a question with a ranking; ``ask`` makes it, which may take a model."""
         catalogue = view.entry.catalogue
-        page, ranking = page_of(asked, question.named), ranking_of(asked, catalogue)
+        ranking, digest, token = ranking_of(asked, catalogue), "", asked.get("next")
+        if token is not None:
+            digest = pools.asked_of(*seeds, **asked)
+        if token not in (None, pools.START):
+            return self._following(view, asked, digest, began)
+        question = ask()
+        page = page_of(asked, question.named)
         view.wanted(page.fields)
         base = condition(view, question, page.where, ranking)
         rows = []
@@ -273,7 +297,25 @@ class Recommender:
         shown = hits.made(
             self._client, view, rows[page.offset : page.end], page.fields, question.fields
         )
-        return self._results(view, question.vector, shown, page.limit, ranking.exact, began)
+        found = self._results(view, question.vector, shown, page.limit, ranking.exact, began)
+        if token is None or base is None:
+            return found
+        pool = Pool(self.name, view.entry.generation, digest, base, rows, question.fields)
+        return replace(found, next=pools.begin(self._client, pool, page.end))
+
+    def _following(
+        self, view: View, asked: Mapping[str, Any], digest: str, began: float
+    ) -> Results:
+        """The page that the token ``next`` names, out of the pool that was kept."""
+        page, token = page_of(asked), asked["next"]
+        view.wanted(page.fields)
+        pool, offset = pools.read(self._client, token, catalogue=self.name, asked=digest)
+        taken = pools.take(self._client, pool, offset, page.limit, generation=view.entry.generation)
+        shown = hits.made(self._client, view, taken.rows, page.fields, pool.seed)
+        vector = next(iter(shares_of(asked.get("using"), view.entry.catalogue)))
+        exact = bool(asked.get("exact"))
+        found = self._results(view, vector, shown, page.limit, exact, began)
+        return replace(found, next=pools.following(token, taken.offset))
 
     def _results(
         self,

@@ -19,7 +19,7 @@ from typing import Any
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidParameter, UnknownField, brief, suggest
 from recommender.fields import KINDS
-from recommender.legs import any_of
+from recommender.parts import any_of
 from recommender.store import packed, query
 from recommender.store.connection import Client
 from recommender.store.query import TIMEOUT_MS, Sorted, Span

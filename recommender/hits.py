@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recommender.items import Hit
-from recommender.reasons import Row, told
+from recommender.reasons import told
 from recommender.store import hashes
 from recommender.store.connection import Client
+from recommender.store.pools import Row
 from recommender.view import View
 
 

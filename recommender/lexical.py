@@ -21,12 +21,19 @@ Mode = Literal["vector", "text", "hybrid"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+RRF = "rrf"
+"""In the place of a ratio: fuse the ranks, not the scores."""
+
+RATIO = 0.5
+"""The ratio of mode hybrid where none is given: it found films and products by words made of them
+better than RRF, vectors or words alone (mean reciprocal rank)."""
+
 Terms = dict[str, float]
 """Word -> how much it counts, above 0."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Wording:
     """Any of ``terms`` in the text fields, or any of ``labels`` in one of the ``tags``.
 
     False where there is nothing to ask.
@@ -75,7 +82,7 @@ INSIDE_WORDS = re.compile(r"[^\W_]+(?:_+[^\W_]+)*")
 
 
 def check_mode(mode: Any, semantic_ratio: Any, catalogue: Catalogue) -> Mode:
-    """The mode, where it is one of MODES and ``semantic_ratio`` is None or 0..1.
+    """The mode, where it is one of MODES and ``semantic_ratio`` is None, RRF or 0..1.
 
     Raises InvalidParameter naming the argument that is wrong: ``mode`` also where the catalogue has
     no text field to find words in, ``semantic_ratio`` also where there is nothing to weigh.
@@ -90,12 +97,13 @@ def check_mode(mode: Any, semantic_ratio: Any, catalogue: Catalogue) -> Mode:
             remedy="Use mode vector, or declare a field of type text",
         )
     if semantic_ratio is not None:
+        is_rrf = isinstance(semantic_ratio, str) and semantic_ratio == RRF
         is_number = isinstance(semantic_ratio, (int, float)) and type(semantic_ratio) is not bool
-        if not is_number or not 0 <= semantic_ratio <= 1:
+        if not is_rrf and (not is_number or not 0 <= semantic_ratio <= 1):
             raise InvalidParameter(
                 "semantic_ratio",
                 f"semantic_ratio is {brief(semantic_ratio)}",
-                remedy="It is a number from 0 (words alone) to 1 (vectors alone)",
+                remedy="It is a number from 0 (words alone) to 1 (vectors alone), or rrf",
             )
         if mode != "hybrid":
             raise InvalidParameter(
@@ -149,7 +157,7 @@ def asked_words(text: str) -> list[str]:
 
 def question(
     text: str, catalogue: Catalogue, frequencies: Mapping[str, int] | None = None
-) -> Question:
+) -> Wording:
     """What to ask for a user's text; each word counts the same, for the engine weighs them itself.
 
     Of more than MAX_ASKED words the rarest by ``frequencies`` (word -> items that hold it) are
@@ -163,7 +171,7 @@ def question(
             asked.sort(key=lambda word: frequencies.get(word, 0))
         asked = asked[:MAX_ASKED]
     tags = [name for name, field in catalogue.fields.items() if field.type == "tag"][:MAX_TAGS]
-    return Question(dict.fromkeys(asked, 1.0), tuple(labels(text)) if tags else (), tuple(tags))
+    return Wording(dict.fromkeys(asked, 1.0), tuple(labels(text)) if tags else (), tuple(tags))
 
 
 def labels(text: str) -> list[str]:
@@ -199,7 +207,7 @@ def seed_words(fields: Mapping[str, Any], catalogue: Catalogue) -> Terms:
 
 def telling(
     counts: Mapping[str, float], frequencies: Mapping[str, int], items: int, n: int = SEED_WORDS
-) -> Question:
+) -> Wording:
     """The ``n`` words that tell most of a text, the heaviest first: TF-IDF.
 
     The weight is ``(1 + ln count) * ln(1 + items / frequency)``, divided by the greatest: 0..1
@@ -216,10 +224,10 @@ def telling(
         for word in rarer or shared
     }
     best = sorted(weighed.items(), key=lambda pair: (-pair[1], pair[0]))[:n]
-    return Question({word: weight / best[0][1] for word, weight in best})
+    return Wording({word: weight / best[0][1] for word, weight in best})
 
 
-def matched(asked: Question, fields: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
+def matched(asked: Wording, fields: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
     """The words and labels asked for that an item's fields hold as they are, unstemmed."""
     there = {
         word

@@ -42,6 +42,7 @@ def read(client: Client, view: View, id: str, page: Page) -> tuple[list[Hit], Ne
 def _hits(client: Client, view: View, id: str, page: Page, near: Near) -> list[Hit] | None:
     names, wanted = view.wanted(page.fields), page.offset + page.limit
     listed = _listed(near, page)
+    calibration = view.entry.calibration.get(near.vector)
     hits: list[Hit] = []
     for start in range(0, max(len(listed), 1), wanted):  # more than once where items are gone
         part = listed[start : start + wanted]
@@ -52,7 +53,9 @@ def _hits(client: Client, view: View, id: str, page: Page, near: Near) -> list[H
             return None
         for (other, _, score), values in zip(part, items, strict=True):
             if values is not None:
-                hits.append(Hit(other, score, view.fields(names, values), "related"))
+                own = view.fields(names, values)
+                relevance = None if calibration is None else calibration.of(score)
+                hits.append(Hit(other, score, own, "related", None, relevance))
         if len(hits) >= wanted:
             break
     return hits[page.offset : wanted]

@@ -147,7 +147,7 @@ def _labels(within: Within, boost: Boost, labels: Sequence[str]) -> str | None:
     texts = [parse(any_of(boost.field, [label]), within.catalogue) or "" for label in labels]
     counted = sorted(zip(within.counts(texts), labels, strict=True))
     room = min(max(within.items // 6, 200), MAX_PEAK)
-    chosen = []
+    chosen: list[str] = []
     for count, label in counted:
         if chosen and count > room:
             break

@@ -35,15 +35,13 @@ class Question:
     """What is looked for.
 
     ``vector`` is the main one. ``fields`` are those of the seed, for what is relative to it;
-    ``named`` are ids that never come back; ``terms`` are words with their weights, to look for
-    beside the vectors; ``likes`` names the rows of each probe's ``likes``; ``asked`` tells this
-    question from every other.
+    ``named`` are ids that never come back; ``likes`` names the rows of each probe's ``likes``;
+    ``text`` holds the user's own words.
     """
 
     vector: str
     probes: Sequence[Probe]
-    asked: Sequence[Any]
     fields: Mapping[str, Any] = field(default_factory=dict)
     named: Sequence[str] = ()
-    terms: Mapping[str, float] | None = None
+    text: str | None = None
     likes: Sequence[str] = ()

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import scoring, vectors
+from recommender import calibration, fallbacks, fusion, lexical, scoring, vectors
 from recommender.candidates import Candidates, Finder
 from recommender.catalogue import vector_field
-from recommender.legs import any_of
+from recommender.collapse import collapse, threshold_of
+from recommender.cut import natural_cut
+from recommender.parts import any_of
 from recommender.question import Question
-from recommender.reasons import Row
 from recommender.scoring import Floats, Places
-from recommender.store import hashes
+from recommender.store import candidates as store
 from recommender.store.connection import Client
-from recommender.view import View
+from recommender.store.pools import Row
+from recommender.view import View, least_score
 from recommender.wishes import MAX_POOL, Page, Ranking, Where
 
 SPREAD = 5
 """Diversity chooses among so many candidates for each hit that is wanted."""
+
+Told = dict[int, dict[str, Any]]
+"""For the places of candidates why they stand where they do; empty where nobody asked."""
 
 
 def condition(view: View, question: Question, where: Where, ranking: Ranking) -> str | None:
@@ -50,56 +56,143 @@ class Ranked:
         self._question = question
         self._page = page
         self._ranking = ranking
+        self._finder = Finder(client, view, question, ranking, page.exclude)
 
     def rows(self, base: str) -> list[Row]:
-        """All candidates that pass the filter ``base``, best first, ties by id."""
+        """All candidates that pass the filter ``base``, best first, ties by id; then fallbacks."""
         page, ranking = self._page, self._ranking
-        finder = Finder(self._client, self._view, self._question, ranking, page.exclude)
-        found = finder.find(base, page.end + len(page.exclude))
-        scores, totals = self._scores(found)
+        found = self._finder.find(base, page.end + len(page.exclude))
+        scores, relevances = self._scores(found), self._relevances(found)
+        totals, told = self._totals(found, scores)
         order = scoring.ordered(totals, found.ids)
-        order = order[self._is_wanted(found, scores)[order]][:MAX_POOL]
+        order = order[self._is_wanted(found, scores, relevances)[order]][:MAX_POOL]
+        if ranking.cut is not None:
+            order = order[: natural_cut(totals[order])]
+        if ranking.collapse is not None and len(order):
+            order = self._collapsed(found, order, told)
         order = order[scoring.in_groups([found.groups[at] for at in order], ranking.group_size)]
-        told = self._told(found, scores, totals, order) if ranking.explain else {}
         if ranking.diversity and len(order):
             order = self._spread(found, totals, order, told)
-        return [Row(found.ids[at], float(scores[at]), why=told.get(at)) for at in order.tolist()]
+        rows = [
+            Row(
+                found.ids[at],
+                float(scores[at]),
+                None if relevances is None else round(float(relevances[at]), 6),
+                self._source(found, at),
+                told.get(at),
+            )
+            for at in order.tolist()
+        ]
+        return rows + self._fallbacks(rows, base)
 
-    def _scores(self, found: Candidates) -> tuple[Floats, Floats]:
-        """The similarity of each candidate, and the total that decides: six digits each."""
+    def _scores(self, found: Candidates) -> Floats:
+        """The similarity of each candidate; in mode text how good the words fit by the best."""
+        if not self._question.probes:
+            return np.round(fusion.shared(found.words), 6)
         shares = np.array([probe.share for probe in self._question.probes])
-        weights = np.array([boost.weight for boost in self._ranking.boosts])
-        scores = np.round(found.similarity @ shares, 6)
-        return scores, np.round(scores + found.signals @ weights, 6)
+        return np.asarray(np.round(found.similarity @ shares, 6))
 
-    def _is_wanted(self, found: Candidates, scores: Floats) -> NDArray[np.bool_]:
+    def _relevances(self, found: Candidates) -> Floats | None:
+        """The same on 0..1; None where that was not measured for each of the vectors."""
+        known, probes = self._view.entry.calibration, self._question.probes
+        if not probes or any(probe.vector not in known for probe in probes):
+            return None
+        parts = {
+            probe.vector: known[probe.vector].relevance(found.similarity[:, at])
+            for at, probe in enumerate(probes)
+        }
+        return calibration.blended(parts, {probe.vector: probe.share for probe in probes})
+
+    def _totals(self, found: Candidates, scores: Floats) -> tuple[Floats, Told]:
+        """What decides: similarity, words or both, and the boosts; six digits."""
+        base = self._fused(found, scores)
+        weights = np.array([boost.weight for boost in self._ranking.boosts])
+        totals = np.round(base + found.signals @ weights, 6)
+        if not self._ranking.explain:
+            return totals, {}
+        told = {at: self._reasons(found, scores, at) for at in range(len(found.ids))}
+        for at, reasons in told.items():
+            reasons["total"] = float(totals[at])
+        if self._ranking.mode != "vector":
+            shares, ranks = fusion.shared(found.words), fusion.ranks(found.words)
+            for at in np.flatnonzero(~np.isnan(found.words)).tolist():
+                told[at]["words"] = {
+                    "bm25": round(float(found.words[at]), 6),
+                    "share": round(float(shares[at]), 6),
+                    "rank": int(ranks[at]),
+                }
+            for at, reasons in told.items():
+                reasons["base"] = round(float(base[at]), 6)
+        return totals, told
+
+    def _fused(self, found: Candidates, scores: Floats) -> Floats:
+        """What the boosts are added to."""
+        if self._ranking.mode != "hybrid":
+            return scores
+        ratio = self._ranking.semantic_ratio
+        if ratio == lexical.RRF:
+            return fusion.rrf(fusion.ranks(scores), fusion.ranks(found.words))
+        return fusion.blend(scores, found.words, lexical.RATIO if ratio is None else float(ratio))
+
+    def _reasons(self, found: Candidates, scores: Floats, at: int) -> dict[str, Any]:
+        """What is known of one candidate's place before the others are looked at."""
+        question, boosts = self._question, self._ranking.boosts
+        reasons: dict[str, Any] = {
+            "similarity": float(scores[at]),
+            "boosts": {
+                boost.text: round(boost.weight * float(signal), 6)
+                for boost, signal in zip(boosts, found.signals[at], strict=True)
+            },
+        }
+        if len(question.probes) > 1:
+            reasons["similarities"] = {
+                probe.vector: round(float(value), 6)
+                for probe, value in zip(question.probes, found.similarity[at], strict=True)
+            }
+        if len(question.likes) > 1:
+            reasons["nearest"] = question.likes[found.liked[at]]
+        known = self._view.entry.calibration.get(question.vector)
+        if known is not None and len(question.probes) == 1:
+            reasons["relevance"] = known.words(float(scores[at]))
+        return reasons
+
+    def _is_wanted(
+        self, found: Candidates, scores: Floats, relevances: Floats | None
+    ) -> NDArray[np.bool_]:
         """Which candidates may be shown; NaN is the score of a vector that others wrote."""
-        page = self._page
+        page, question = self._page, self._question
         wanted = np.isfinite(scores)
+        if self._ranking.mode == "text":
+            wanted &= ~np.isnan(found.words)
+        if page.min_relevance is not None and relevances is not None:
+            wanted &= np.round(relevances, 6) >= page.min_relevance
+        else:  # says what is missing
+            least_score(page, self._view.entry.calibration.get(question.vector))
         return wanted if page.min_score is None else wanted & (scores >= page.min_score)
 
-    def _told(
-        self, found: Candidates, scores: Floats, totals: Floats, order: Places
-    ) -> dict[int, dict[str, Any]]:
-        """For each place in ``order`` what made its total."""
-        boosts, likes = self._ranking.boosts, self._question.likes
-        told = {}
-        for at in order.tolist():
-            told[at] = {
-                "similarity": float(scores[at]),
-                "boosts": {
-                    boost.text: round(boost.weight * float(signal), 6)
-                    for boost, signal in zip(boosts, found.signals[at], strict=True)
-                },
-                "total": float(totals[at]),
-            }
-            if len(likes) > 1:
-                told[at]["nearest"] = likes[found.liked[at]]
-        return told
+    def _source(self, found: Candidates, at: int) -> str:
+        """What found it."""
+        if self._ranking.mode == "hybrid":
+            return "vector" if math.isnan(found.words[at]) else "hybrid"
+        return self._ranking.mode
 
-    def _spread(
-        self, found: Candidates, totals: Floats, order: Places, told: dict[int, dict[str, Any]]
-    ) -> Places:
+    def _collapsed(self, found: Candidates, order: Places, told: Told) -> Places:
+        """The order without what is as good as the same as the seed or something before it."""
+        question, ids = self._question, [found.ids[at] for at in order]
+        metric = self._view.entry.catalogue.vectors[question.vector].metric
+        known = self._view.entry.calibration.get(question.vector) if metric == "cosine" else None
+        seed = question.probes[0].centre if question.named and len(question.named) == 1 else None
+        left = collapse(
+            self._units(ids),
+            threshold_of(self._ranking.collapse, known),
+            None if seed is None or not question.probes else vectors.normalise(seed),
+        )
+        for place in left.kept:
+            if order[place] in told:
+                told[int(order[place])] |= left.why(place, ids)
+        return order[left.kept]
+
+    def _spread(self, found: Candidates, totals: Floats, order: Places, told: Told) -> Places:
         """The order by diversity; what decided it is told."""
         count = self._page.end
         among, rest = order[: SPREAD * count + 20], order[SPREAD * count + 20 :]
@@ -110,11 +203,12 @@ class Ranked:
                 told[at]["mmr"] = {"total": float(totals[at]), "nearest_chosen": round(near, 6)}
         return np.concatenate([among[places], rest])
 
-    def _units(self, ids: list[str]) -> NDArray[np.floating[Any]]:
+    def _units(self, ids: Sequence[str]) -> NDArray[np.floating[Any]]:
         """Vectors of length 1, by the question's main one; zeros for who has none any more."""
         vector, entry = self._question.vector, self._view.entry
         spec, dims = entry.catalogue.vectors[vector], entry.stamps[vector].dims
-        blobs = hashes.read_many(self._client, self._view.prefix, ids, [vector_field(vector)])
+        keys = [(self._view.prefix + id).encode() for id in ids]
+        blobs = store.read(self._client, keys, [vector_field(vector)])
         empty = np.zeros(dims, dtype=vectors.DTYPES[spec.type]).tobytes()
         joined = b"".join(blob or empty for [blob] in blobs)
         matrix = np.frombuffer(joined, vectors.DTYPES[spec.type]).astype(np.float32)
@@ -122,3 +216,19 @@ class Ranked:
             vectors.normalise(matrix.reshape(len(ids), dims))
         )
         return unit
+
+    def _fallbacks(self, rows: Sequence[Row], base: str) -> list[Row]:
+        """What fills the page where there are too few rows."""
+        page, asked = self._page, self._ranking.fallbacks
+        if not asked or len(rows) >= page.end:
+            return []
+        filled = fallbacks.fill(
+            self._client, self._view.entry.catalogue, self._view.prefix, asked,
+            seed=self._question.fields, base=base, exclude={*page.exclude, *(r.id for r in rows)},
+            count=page.end - len(rows), spans=self._finder.spans(),
+        )  # fmt: skip
+        explain = self._ranking.explain
+        return [
+            Row(id, None, None, kind, {"fallback": kind} if explain else None)
+            for id, kind in filled
+        ]

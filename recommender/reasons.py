@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 LABELS = 5
 """So many shared labels are named in the sentence."""
-
-
-class Row(NamedTuple):
-    """One ranked item. ``why`` is what ranking knows of its place, where that was asked for.
-
-    A fallback's ``score`` and ``relevance`` are None; so is every ``relevance`` where the catalogue
-    has no calibration.
-    """
-
-    id: str
-    score: float | None
-    relevance: float | None = None
-    source: str = "vector"
-    why: Mapping[str, Any] | None = None
 
 
 def told(why: Mapping[str, Any], seed: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,8 +46,3 @@ def _sentence(why: Mapping[str, Any]) -> str:
     if why.get("duplicates"):
         parts.append(f"stands for {len(why['duplicates'])} more that are nearly the same")
     return "; ".join(parts)
-
-
-def named(names: Sequence[str], at: int) -> str:
-    """The name of a like, or its number where it has none."""
-    return names[at] or f"like {at + 1}"

@@ -165,7 +165,7 @@ def summed(likes: Rows, like_weights: Rows, unlikes: Rows, unlike_weights: Rows)
 
 
 def merged(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The fields of several liked items as one's: all their labels, the means of their numbers."""
+    """The fields of several liked items as one's: all labels, means of numbers, texts joined."""
     fields: dict[str, Any] = {}
     for name in dict.fromkeys(name for item in items for name in item):
         values = [item[name] for item in items if name in item]
@@ -174,6 +174,8 @@ def merged(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             fields[name] = list(labels.values())
         elif all(isinstance(value, (int, float)) for value in values):
             fields[name] = sum(values) / len(values)
+        elif all(isinstance(value, str) for value in values):
+            fields[name] = "\n".join(values)
     return fields
 
 

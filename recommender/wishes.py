@@ -11,7 +11,10 @@ from recommender import boosts as boosting
 from recommender.arguments import check_min_score, check_names, check_page
 from recommender.boosts import Boost
 from recommender.catalogue import Catalogue
+from recommender.collapse import threshold_of
 from recommender.errors import InvalidParameter, UnknownField, brief, suggest
+from recommender.fallbacks import Fallback, parse_fallbacks
+from recommender.lexical import check_mode
 
 POOL = 240
 MAX_POOL = 10_000
@@ -31,16 +34,17 @@ class Wishes(TypedDict, total=False):
     ends the list at its first big drop. ``exact`` looks at every item.
 
     ``using`` names the vector (None: the first), or several with their shares:
-    ``{"text": 0.7, "image": 0.3}``. ``mode`` is vector, text (words) or hybrid; ``semantic_ratio``
-    0 (words) to 1 (meaning) mixes the two, None fuses their ranks.
+    ``{"text": 0.7, "image": 0.3}``. ``mode`` is vector, text (words) or hybrid (both);
+    ``semantic_ratio`` 0 (words) to 1 (meaning) mixes the two (None: 0.5), "rrf" fuses their ranks.
 
     ``same`` and ``differ`` name tags and numbers in which every hit agrees with the seed, or does
     not. ``boosts`` (see :mod:`recommender.boosts`) add to the similarity for the order of the hits;
     ``diversity`` 0 (none) to 1 (most) keeps them unlike each other; of each value of the field
-    ``group_by`` there are ``group_size`` at most; ``collapse`` 0..1 shows one of those that are at
-    least so similar to each other. ``pool`` 1..10,000 is how many candidates are ranked.
-    ``fallbacks`` (see :mod:`recommender.fallbacks`) fill a short answer; ``explain`` tells why each
-    hit stands where it does; ``preset`` names wishes that are kept with the catalogue.
+    ``group_by`` there are ``group_size`` at most; ``collapse`` shows one of what is as good as the
+    same: True, or the relevance from which two things are. ``pool`` 1..10,000 is how many
+    candidates are ranked. ``fallbacks`` (see :mod:`recommender.fallbacks`) fill a short answer;
+    ``explain`` tells why each hit stands where it does; ``preset`` names wishes that are kept with
+    the catalogue.
     """
 
     limit: int
@@ -56,11 +60,11 @@ class Wishes(TypedDict, total=False):
     differ: Collection[str]
     boosts: str | Sequence[str]
     mode: Literal["vector", "text", "hybrid"]
-    semantic_ratio: float | None
+    semantic_ratio: float | Literal["rrf"] | None
     diversity: float
     group_by: str | None
     group_size: int
-    collapse: float | None
+    collapse: float | bool | None
     cut: Literal["auto"] | None
     fallbacks: str | Sequence[str]
     pool: int
@@ -108,12 +112,13 @@ class Ranking:
     same: Sequence[str]
     differ: Sequence[str]
     mode: str
-    semantic_ratio: float | None
+    semantic_ratio: float | str | None
     diversity: float
     group_by: str | None
     group_size: int
-    collapse: float | None
+    collapse: float | bool | None
     cut: str | None
+    fallbacks: Sequence[Fallback]
     pool: int
     explain: bool
     exact: bool
@@ -179,20 +184,19 @@ def ranking_of(wishes: Mapping[str, Any], catalogue: Catalogue) -> Ranking:
     """The ranking that is asked for. Raises InvalidParameter or UnknownField naming the wish."""
     asked = {**DEFAULTS, **wishes}
     _check_number("diversity", asked["diversity"], "0 (none) to 1 (most)")
-    for name in ("collapse", "semantic_ratio"):
-        if asked[name] is not None:
-            _check_number(name, asked[name])
     _check_whole("group_size", asked["group_size"], 100)
     _check_whole("pool", asked["pool"], MAX_POOL)
     _check_flag("explain", asked["explain"])
-    _check_choice("mode", asked["mode"], ("vector", "text", "hybrid"))
     _check_choice("cut", asked["cut"], ("auto", None))
-    _check_mode(asked, catalogue)
+    check_mode(asked["mode"], asked["semantic_ratio"], catalogue)
+    if asked["collapse"] is not None:
+        threshold_of(asked["collapse"], None)
     for name in ("same", "differ"):
         _check_comparable(name, asked[name], catalogue)
     if asked["group_by"] is not None:
         _check_comparable("group_by", [asked["group_by"]], catalogue)
     asked["boosts"] = boosting.parse(asked["boosts"], catalogue)
+    asked["fallbacks"] = parse_fallbacks(asked["fallbacks"], catalogue)
     return Ranking(**{name: asked[name] for name in Ranking.__slots__})
 
 
@@ -221,20 +225,6 @@ def _pairs(using: str) -> list[tuple[str, float]]:
         return [(name.strip(), float(weight)) for name, _, weight in parted]
     except ValueError as error:
         raise _wrong("using", using, "like text:0.7,image:0.3") from error
-
-
-def _check_mode(asked: Mapping[str, Any], catalogue: Catalogue) -> None:
-    has_text = any(spec.type == "text" for spec in catalogue.fields.values())
-    if asked["mode"] != "vector" and not has_text:
-        raise InvalidParameter(
-            "mode",
-            f"mode {asked['mode']} needs a text field, which {catalogue.name!r} has not",
-            remedy="Ask with mode vector",
-        )
-    if asked["semantic_ratio"] is not None and asked["mode"] != "hybrid":
-        raise InvalidParameter(
-            "semantic_ratio", "semantic_ratio goes with mode hybrid", remedy="Add mode=hybrid"
-        )
 
 
 def _check_number(name: str, value: Any, wanted: str = "0 to 1") -> None:

@@ -24,7 +24,8 @@ recommender.garbage recommender.workers recommender.nearest recommender.fusion
 = recommender.embedders recommender.store
 = recommender.boosts recommender.question recommender.reasons
 = recommender.formula recommender.seeds recommender.scoring recommender.wishes
-= recommender.legs recommender.columns
+= recommender.parts recommender.columns
+= recommender.legs
 = recommender.fallbacks recommender.fitting
 = recommender.view recommender.presets recommender.batch recommender.spread recommender.cost
 recommender.nearby

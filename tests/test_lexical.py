@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from recommender import Catalogue, lexical
 from recommender.errors import InvalidParameter
-from recommender.lexical import Question, question, telling, words
+from recommender.lexical import Wording, question, telling, words
 from recommender.store import texts
 from recommender.store.connection import Server
 from recommender.where import EVERYTHING, parse
@@ -54,7 +54,7 @@ def films(load: Load, server: Server) -> Server:
 
 
 def scored(
-    server: Server, asked: Question, filter: str = EVERYTHING, rows: int = 50
+    server: Server, asked: Wording, filter: str = EVERYTHING, rows: int = 50
 ) -> dict[str, float]:
     """Id -> score in falling order."""
     reply = server.client.execute_command(*texts.command("films", asked, filter, 50))
@@ -185,7 +185,7 @@ def test_a_filter_holds_and_adds_nothing_to_the_score(films: Server) -> None:
 
 
 def test_weights_of_words_are_heeded(films: Server) -> None:
-    both = [Question({"heist": heavy, "herd": light}) for heavy, light in ((1, 0.1), (0.1, 1))]
+    both = [Wording({"heist": heavy, "herd": light}) for heavy, light in ((1, 0.1), (0.1, 1))]
     assert [next(iter(scored(films, asked))) for asked in both] == ["heist", "dino"]
     first, second = (scored(films, asked) for asked in both)
     assert first["heist"] / second["heist"] == pytest.approx(10)
@@ -203,7 +203,7 @@ def test_frequencies_and_scores_of_given_items(films: Server) -> None:
     [park] = [key for key in whole if key.endswith(b":park")]
     assert texts.scores(client, "films", asked, [park, "films:1:item:none"]) == {park: whole[park]}
     assert texts.scores(client, "films", asked, []) == {}
-    assert texts.scores(client, "films", Question({}), [park]) == {}
+    assert texts.scores(client, "films", Wording({}), [park]) == {}
 
 
 def test_the_words_of_an_item_find_those_like_it(films: Server) -> None:

@@ -12,7 +12,7 @@ import re
 import secrets
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -21,6 +21,9 @@ from recommender.store import packed, query
 from recommender.store.connection import Client, translated
 from recommender.store.hashes import prefix_of
 from recommender.where import EVERYTHING
+
+START = "start"
+"""In the place of a token: the first page, and keep what follows."""
 
 TTL_SECONDS = 1800
 """How long a pool is kept after it was last read."""
@@ -36,7 +39,7 @@ NOT_ASKED = frozenset({"fields", "limit", "next", "offset"})
 """Arguments that may change from page to page: they do not change the ranking."""
 
 TOKEN = re.compile(r"([0-9a-f]{32})\.(0|[1-9][0-9]{0,4})", re.ASCII)
-REMEDY = "Ask again without next"
+REMEDY = "Ask again with next=start"
 
 
 class Row(NamedTuple):
@@ -57,7 +60,7 @@ class Pool:
     """The ranked answer to one question, best first, each id once.
 
     ``asked`` tells questions apart (see :func:`asked_of`); ``filter`` is the engine's own text,
-    which every hit has to meet when it is shown.
+    which every hit has to meet when it is shown; ``seed`` are the fields that a ``why`` looks at.
     """
 
     catalogue: str
@@ -65,6 +68,7 @@ class Pool:
     asked: str
     filter: str
     rows: Sequence[Row]
+    seed: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Taken(NamedTuple):
@@ -93,7 +97,7 @@ def keep(client: Client, pool: Pool) -> str | None:
     """
     name = secrets.token_hex(16)
     rows = list(pool.rows[:MAX_ROWS])
-    values = [pool.catalogue, pool.generation, pool.asked, pool.filter, rows]
+    values = [pool.catalogue, pool.generation, pool.asked, pool.filter, rows, dict(pool.seed)]
     blob = json.dumps(values, separators=(",", ":"), default=_plain).encode()
     if len(blob) >= PACKED_FROM:
         blob = zlib.compress(blob, 1)
@@ -162,7 +166,7 @@ def take(
     while len(taken) < limit and offset < len(pool.rows):
         ahead = min(2 * ahead, LOOKED_AT_ONCE)
         rows = pool.rows[offset : offset + min(limit - len(taken) + ahead, LOOKED_AT_ONCE)]
-        keys = [prefix + row.id for row in rows]
+        keys = [(prefix + row.id).encode() for row in rows]
         for row, there in zip(rows, _there(client, pool, keys), strict=True):
             if len(taken) == limit:
                 break
@@ -177,20 +181,20 @@ def key_of(name: str) -> str:
     return f"recommender:pages:{name}"
 
 
-def _there(client: Client, pool: Pool, keys: Sequence[str]) -> list[bool]:
+def _there(client: Client, pool: Pool, keys: Sequence[bytes]) -> list[bool]:
     """For each key whether its item is there and meets the pool's filter."""
     if pool.filter == EVERYTHING:  # needs no index, which may be filling again after a restart
         return [bool(n) for n in packed.asked(client, [("EXISTS", key) for key in keys])]
     met = query.meeting(client, pool.catalogue, pool.filter, keys)
-    return [key.encode() in met for key in keys]
+    return [key in met for key in keys]
 
 
 def _unpacked(blob: bytes) -> Pool | None:
     """A kept pool; None for what somebody else wrote in its place."""
     try:
         text = blob if blob.startswith(b"[") else zlib.decompress(blob)
-        catalogue, generation, asked, filter, rows = json.loads(text)
-        return Pool(catalogue, generation, asked, filter, [Row(*row) for row in rows])
+        catalogue, generation, asked, filter, rows, seed = json.loads(text)
+        return Pool(catalogue, generation, asked, filter, [Row(*row) for row in rows], seed)
     except (TypeError, ValueError, zlib.error):
         return None
 

@@ -7,10 +7,12 @@ Relevance Framework: BM25 and Beyond". Field weights count as so many occurrence
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from recommender.lexical import Question, spellings
+from recommender.lexical import Wording, spellings
+from recommender.store.candidates import KNOWN_SECONDS, MAX_KNOWN
 from recommender.store.connection import Client
 from recommender.store.packed import Command, asked
 from recommender.store.query import TIMEOUT_MS
@@ -23,14 +25,14 @@ the words, so that filters change its scores."""
 
 def frequencies(client: Client, index: str, words: Sequence[str]) -> dict[str, int]:
     """Word -> how many items hold it or another form of it, 0 for none, in one round trip."""
-    commands = [command(index, Question({word: 1.0}), EVERYTHING, 0) for word in words]
+    commands = [command(index, Wording({word: 1.0}), EVERYTHING, 0) for word in words]
     replies = asked(client, commands) if commands else []
     return {word: int(reply[0]) for word, reply in zip(words, replies, strict=True)}
 
 
 def command(
     index: str,
-    question: Question,
+    wording: Wording,
     filter: str,
     rows: int,
     keys: Sequence[str | bytes] | None = None,
@@ -42,8 +44,8 @@ def command(
     these items are looked at.
     """
     params: list[str] = []
-    words = f"({'|'.join(_words(question, params))})"
-    text = f"({'|'.join([words, *_labels(question, params)])})"
+    words = f"({'|'.join(_words(wording, params))})"
+    text = f"({'|'.join([words, *_labels(wording, params)])})"
     if filter != EVERYTHING:
         # Labels are words to the scorer, and some versions pass over the weight of a group of one.
         text = f"({text} ({filter}|{filter})=>{{$weight: 0;}})"
@@ -61,20 +63,20 @@ def found(reply: Any) -> list[tuple[bytes, float]]:
 
 
 def scores(
-    client: Client, index: str, question: Question, keys: Sequence[str | bytes]
+    client: Client, index: str, wording: Wording, keys: Sequence[str | bytes]
 ) -> dict[bytes, float]:
     """Of those of ``keys`` that hold one of the words: key -> score."""
-    if not question or not keys:
+    if not wording or not keys:
         return {}
-    [reply] = asked(client, [command(index, question, EVERYTHING, len(keys), keys)])
+    [reply] = asked(client, [command(index, wording, EVERYTHING, len(keys), keys)])
     return dict(found(reply))
 
 
-def _words(question: Question, params: list[str]) -> list[str]:
+def _words(wording: Wording, params: list[str]) -> list[str]:
     """The words as parts of a query that holds only the names of ``params``, which it adds."""
-    is_plain = len(set(question.terms.values())) == 1
+    is_plain = len(set(wording.terms.values())) == 1
     parts = []
-    for word, weight in question.terms.items():
+    for word, weight in wording.terms.items():
         names = _named(spellings(word), params)
         if is_plain:
             parts += names
@@ -86,11 +88,11 @@ def _words(question: Question, params: list[str]) -> list[str]:
     return parts
 
 
-def _labels(question: Question, params: list[str]) -> list[str]:
-    if not question.labels:
+def _labels(wording: Wording, params: list[str]) -> list[str]:
+    if not wording.labels:
         return []
-    either = "|".join(_named(question.labels, params))
-    return [f"@{name}:{{{either}}}" for name in question.tags]
+    either = "|".join(_named(wording.labels, params))
+    return [f"@{name}:{{{either}}}" for name in wording.tags]
 
 
 def _named(values: Sequence[str], params: list[str]) -> list[str]:
@@ -101,3 +103,26 @@ def _named(values: Sequence[str], params: list[str]) -> list[str]:
         params += (name, value)
         names.append(f"${name}")
     return names
+
+
+class Frequencies:
+    """How many items hold a word, at most a minute old: a stale number costs a little order."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, int]] = {}
+
+    def of(self, client: Client, index: str, words: Sequence[str]) -> dict[str, int]:
+        """Word -> how many items hold it; what is not known is counted in one round trip."""
+        now = time.monotonic()
+        found = {
+            word: kept[1]
+            for word in words
+            if (kept := self._known.get(word)) and kept[0] > now - KNOWN_SECONDS
+        }
+        if unknown := [word for word in words if word not in found]:
+            counted = frequencies(client, index, unknown)
+            if len(self._known) + len(counted) > MAX_KNOWN:
+                self._known.clear()
+            self._known.update({word: (now, count) for word, count in counted.items()})
+            found |= counted
+        return found
