@@ -18,6 +18,7 @@ from recommender.errors import IndexNotReady, StoreError
 from recommender.fields import KINDS, TAG_SEPARATOR
 from recommender.store.connection import Client, translated
 from recommender.store.hashes import WRITTEN_AT
+from recommender.store.packed import Command
 
 TIMEOUT_MS = 10_000
 """The engine's own default of 500 ms cuts a query short in silence."""
@@ -92,19 +93,26 @@ class Sorted:
     fields: Sequence[str]
 
 
-def many(client: Client, queries: Sequence[Knn | Sorted]) -> list[list[Found]]:
-    """Several queries in one round trip; rows that were sorted have no distance (NaN)."""
+def replies(client: Client, index: str, commands: Sequence[Command]) -> list[Any]:
+    """The replies to queries of one index in one round trip."""
     pipe = client.pipeline(transaction=False)
-    for query in queries:
-        pipe.execute_command(*(_command(query) if isinstance(query, Knn) else _sorting(query)))
+    for command in commands:
+        pipe.execute_command(*command)
     with translated():
         try:
-            replies = pipe.execute()
+            found: list[Any] = pipe.execute()
         except redis.ResponseError as error:
-            raise _explained(error, queries[0].index) from error
+            raise _explained(error, index) from error
+    return found
+
+
+def many(client: Client, queries: Sequence[Knn | Sorted]) -> list[list[Found]]:
+    """Several queries in one round trip; rows that were sorted have no distance (NaN)."""
+    commands = [_command(query) if isinstance(query, Knn) else _sorting(query) for query in queries]
+    answers = replies(client, queries[0].index, commands)
     return [
         _found(reply) if isinstance(query, Knn) else _undistanced(reply)
-        for query, reply in zip(queries, replies, strict=True)
+        for query, reply in zip(queries, answers, strict=True)
     ]
 
 
