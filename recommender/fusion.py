@@ -16,20 +16,6 @@ RRF_K = 60
 outperforms Condorcet and individual rank learning methods", SIGIR."""
 
 
-RATIO = 0.5
-"""How much the vectors count beside the words of a search: the best for films and for fashion."""
-
-ITEM_RATIO = 0.8
-"""The same beside the words of an item, which its vector knows already: more words did harm."""
-
-
-def fused(similarity: Floats, text: Floats, ratio: float | None) -> Floats:
-    """The scores of both legs as one, 0..1: blended, by their ranks where ``ratio`` is None."""
-    if ratio is None:
-        return rrf(ranks(similarity), ranks(text))
-    return blend(similarity, text, ratio)
-
-
 def ranks(scores: Floats) -> Floats:
     """Scores, higher is better -> ranks from 1; equal scores share the better rank, NaN stays."""
     found = ~np.isnan(scores)

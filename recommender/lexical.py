@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import math
 import re
-import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from recommender.catalogue import Catalogue
+from recommender.errors import InvalidParameter, brief, suggest
 from recommender.where import BETWEEN_WORDS, DROPPED
+
+Mode = Literal["vector", "text", "hybrid"]
+"""What ranks: likeness of vectors, words in common, or both."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 Terms = dict[str, float]
 """Word -> how much it counts, above 0."""
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Question:
     """Any of ``terms`` in the text fields, or any of ``labels`` in one of the ``tags``.
 
     False where there is nothing to ask.
@@ -66,9 +71,39 @@ STOP_WORDS = frozenset(
 )
 """The engine's own default list. The index keeps them, so that "The Who" can be found."""
 
-LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-
 INSIDE_WORDS = re.compile(r"[^\W_]+(?:_+[^\W_]+)*")
+
+
+def check_mode(mode: Any, semantic_ratio: Any, catalogue: Catalogue) -> Mode:
+    """The mode, where it is one of MODES and ``semantic_ratio`` is None or 0..1.
+
+    Raises InvalidParameter naming the argument that is wrong: ``mode`` also where the catalogue has
+    no text field to find words in, ``semantic_ratio`` also where there is nothing to weigh.
+    """
+    if mode not in MODES:
+        remedy = suggest(mode if isinstance(mode, str) else "", MODES, "modes")
+        raise InvalidParameter("mode", f"mode is {brief(mode)}", remedy=remedy)
+    if mode != "vector" and not text_fields(catalogue):
+        raise InvalidParameter(
+            "mode",
+            f"{catalogue.name!r} has no text field, so there are no words to find",
+            remedy="Use mode vector, or declare a field of type text",
+        )
+    if semantic_ratio is not None:
+        is_number = isinstance(semantic_ratio, (int, float)) and type(semantic_ratio) is not bool
+        if not is_number or not 0 <= semantic_ratio <= 1:
+            raise InvalidParameter(
+                "semantic_ratio",
+                f"semantic_ratio is {brief(semantic_ratio)}",
+                remedy="It is a number from 0 (words alone) to 1 (vectors alone)",
+            )
+        if mode != "hybrid":
+            raise InvalidParameter(
+                "semantic_ratio", f"semantic_ratio has no meaning in mode {mode}",
+                remedy="Use mode hybrid",
+            )  # fmt: skip
+    checked: Mode = mode
+    return checked
 
 
 def text_fields(catalogue: Catalogue) -> list[str]:
@@ -76,7 +111,7 @@ def text_fields(catalogue: Catalogue) -> list[str]:
     return [name for name, field in catalogue.fields.items() if field.type == "text"]
 
 
-def tokens(text: str) -> list[str]:
+def words(text: str) -> list[str]:
     """The words of ``text`` in their order, as often as they occur, ASCII letters in lower case.
 
     They are cut as the engine cuts them: at white space and ASCII punctuation. It leaves dashes,
@@ -102,31 +137,33 @@ def spellings(word: str) -> list[str]:
     return list(dict.fromkeys((word, _lower(lower), _lower(lower[:1].upper() + lower[1:]))))
 
 
-def distinct(text: str) -> list[str]:
+def asked_words(text: str) -> list[str]:
     """The distinct words of a user's text, MAX_COUNTED at most, in their order.
 
     Without stop words, unless there are no others.
     """
-    once = list(dict.fromkeys(tokens(text)))
-    telling = [word for word in once if word not in STOP_WORDS]
-    return (telling or once)[:MAX_COUNTED]
+    distinct = list(dict.fromkeys(words(text)))
+    telling = [word for word in distinct if word not in STOP_WORDS]
+    return (telling or distinct)[:MAX_COUNTED]
 
 
-def of_text(text: str, catalogue: Catalogue, frequencies: Mapping[str, int] | None = None) -> Words:
+def question(
+    text: str, catalogue: Catalogue, frequencies: Mapping[str, int] | None = None
+) -> Question:
     """What to ask for a user's text; each word counts the same, for the engine weighs them itself.
 
     Of more than MAX_ASKED words the rarest by ``frequencies`` (word -> items that hold it) are
     kept, of those that occur at all; without ``frequencies`` the first. The labels of tags are
     found, too, where the text holds one as it is: "comedy", "time travel".
     """
-    asked = distinct(text)
+    asked = asked_words(text)
     if len(asked) > MAX_ASKED:
         if frequencies is not None:
             asked = [word for word in asked if frequencies.get(word, 0)]
             asked.sort(key=lambda word: frequencies.get(word, 0))
         asked = asked[:MAX_ASKED]
     tags = [name for name, field in catalogue.fields.items() if field.type == "tag"][:MAX_TAGS]
-    return Words(dict.fromkeys(asked, 1.0), tuple(labels(text)) if tags else (), tuple(tags))
+    return Question(dict.fromkeys(asked, 1.0), tuple(labels(text)) if tags else (), tuple(tags))
 
 
 def labels(text: str) -> list[str]:
@@ -141,7 +178,7 @@ def labels(text: str) -> list[str]:
     return [label for label in found if label.lower() not in STOP_WORDS]
 
 
-def counts_of(fields: Mapping[str, Any], catalogue: Catalogue) -> Terms:
+def seed_words(fields: Mapping[str, Any], catalogue: Catalogue) -> Terms:
     """The words of an item's text fields -> how often each occurs, times its field's weight.
 
     MAX_COUNTED at most, the first of the heaviest field; stop words are left out.
@@ -152,7 +189,7 @@ def counts_of(fields: Mapping[str, Any], catalogue: Catalogue) -> Terms:
         value = fields.get(name)
         if value is None:
             continue
-        for word in tokens(str(value)):
+        for word in words(str(value)):
             if word in counts:
                 counts[word] += specs[name].weight
             elif len(counts) < MAX_COUNTED and word not in STOP_WORDS:
@@ -160,9 +197,9 @@ def counts_of(fields: Mapping[str, Any], catalogue: Catalogue) -> Terms:
     return counts
 
 
-def of_item(
+def telling(
     counts: Mapping[str, float], frequencies: Mapping[str, int], items: int, n: int = SEED_WORDS
-) -> Words:
+) -> Question:
     """The ``n`` words that tell most of a text, the heaviest first: TF-IDF.
 
     The weight is ``(1 + ln count) * ln(1 + items / frequency)``, divided by the greatest: 0..1
@@ -179,16 +216,16 @@ def of_item(
         for word in rarer or shared
     }
     best = sorted(weighed.items(), key=lambda pair: (-pair[1], pair[0]))[:n]
-    return Words({word: weight / best[0][1] for word, weight in best})
+    return Question({word: weight / best[0][1] for word, weight in best})
 
 
-def matched(asked: Words, fields: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
+def matched(asked: Question, fields: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
     """The words and labels asked for that an item's fields hold as they are, unstemmed."""
     there = {
         word
         for name in text_fields(catalogue)
         if fields.get(name) is not None
-        for word in tokens(str(fields[name]))
+        for word in words(str(fields[name]))
     }
     held = {label.lower() for name in asked.tags for label in _labels_of(fields.get(name))}
     return [term for term in asked.terms if not there.isdisjoint(spellings(term))] + [
@@ -202,4 +239,4 @@ def _labels_of(value: Any) -> Iterable[str]:
 
 def _lower(word: str) -> str:
     """With ASCII letters in lower case, as the index holds its words."""
-    return word.translate(LOWER)
+    return "".join(letter.lower() if letter.isascii() else letter for letter in word)

@@ -168,6 +168,7 @@ def page_of(wishes: Mapping[str, Any], named: Collection[str] = ()) -> Page:
     check_min_score(asked["min_score"])
     if asked["min_relevance"] is not None:
         _check_number("min_relevance", asked["min_relevance"])
+    _check_flag("exact", asked["exact"])
     return Page(
         asked["limit"], asked["offset"], asked["where"], exclude, asked["fields"],
         asked["min_score"], asked["min_relevance"],
@@ -183,6 +184,7 @@ def ranking_of(wishes: Mapping[str, Any], catalogue: Catalogue) -> Ranking:
             _check_number(name, asked[name])
     _check_whole("group_size", asked["group_size"], 100)
     _check_whole("pool", asked["pool"], MAX_POOL)
+    _check_flag("explain", asked["explain"])
     _check_choice("mode", asked["mode"], ("vector", "text", "hybrid"))
     _check_choice("cut", asked["cut"], ("auto", None))
     _check_mode(asked, catalogue)
@@ -244,6 +246,11 @@ def _check_number(name: str, value: Any, wanted: str = "0 to 1") -> None:
 def _check_whole(name: str, value: Any, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= high:
         raise _wrong(name, value, f"a whole number from 1 to {high:,}")
+
+
+def _check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise _wrong(name, value, "true or false")
 
 
 def _check_choice(name: str, value: Any, known: Sequence[str | None]) -> None:

@@ -49,14 +49,6 @@ def test_a_blend_by_hand() -> None:
     assert fusion.blend(array(0.2, 0.4, 0.6), array(8, 4, NAN), 0).tolist() == [1, 0.5, 0]
 
 
-def test_without_a_ratio_ranks_decide() -> None:
-    similarity, text = array(0.9, 0.8, 0.1), array(NAN, 7, 1)
-    assert fusion.fused(similarity, text, None) == pytest.approx(
-        [0.5, (61 / 62 + 1) / 2, (61 / 63 + 61 / 62) / 2]
-    )
-    assert fusion.fused(similarity, text, 1).tolist() == [1, pytest.approx(0.875), 0]
-
-
 def test_nothing_found_and_no_candidates() -> None:
     assert fusion.shared(array(NAN, NAN)).tolist() == [0, 0]
     assert fusion.shared(array(0.0, 0.0)).tolist() == [0, 0]

@@ -16,24 +16,26 @@ recommender.errors
 = recommender.items recommender.settings recommender.registry recommender.vectors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
 recommender.garbage recommender.workers recommender.nearest recommender.fusion
-= recommender.fields
-= recommender.template recommender.colikes recommender.metrics
+= recommender.fields recommender.calibration
+= recommender.template recommender.colikes recommender.metrics recommender.cut recommender.collapse
 = recommender.catalogue
 = recommender.where recommender.convert recommender.lexical
 = recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
 = recommender.boosts recommender.question recommender.reasons
-= recommender.legs recommender.seeds recommender.scoring recommender.wishes
+= recommender.formula recommender.seeds recommender.scoring recommender.wishes
+= recommender.legs recommender.columns
+= recommender.fallbacks recommender.fitting
 = recommender.view recommender.presets recommender.batch recommender.spread recommender.cost
 recommender.nearby
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
-= recommender.asking recommender.candidates recommender.hits
+= recommender.asking recommender.candidates recommender.hits recommender.proposals
 = recommender.ranked
 = recommender.sync recommender.writing recommender.related recommender.explore
 recommender.evaluate recommender.engine recommender.selectivity recommender.recall
-recommender.export recommender.listing
+recommender.export recommender.listing recommender.tune
 = recommender
 = loaders api
 = recommender.cli

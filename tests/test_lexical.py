@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recommender import Catalogue, lexical
-from recommender.errors import IndexNotReady
-from recommender.lexical import Words, of_item, of_text, tokens
+from recommender.errors import IndexNotReady, InvalidParameter
+from recommender.lexical import Question, question, telling, words
 from recommender.store import texts
+from recommender.store.candidates import answers
 from recommender.store.connection import Server
 from recommender.where import EVERYTHING, parse
 
@@ -29,15 +30,15 @@ fields:
   year: {type: number}
 vectors: {v: {embedder: given, column: v}}
 """)
+BARE = Catalogue.from_yaml("""
+name: bare
+fields: {genres: {type: tag}}
+vectors: {v: {embedder: given, column: v}}
+""")
 FILMS: list[dict[str, Any]] = [
     {"id": "dino", "title": "Dinosaur", "plot": "a herd walks", "genres": ["Drama"], "year": 2000},
     {"id": "park", "title": "The park", "plot": "dinosaurs run from a park", "year": 1993},
-    {
-        "id": "robot",
-        "title": "I, Robot",
-        "plot": "a robot that feels",
-        "topics": ["time travel", "Été"],
-    },
+    {"id": "robot", "title": "I, Robot", "plot": "it feels", "topics": ["time travel", "Été"]},
     {"id": "heist", "title": "Gone wrong", "plot": "a heist goes “wrong” — it's bad", "year": 2000},
     {"id": "ja", "title": "ロボット", "plot": "日本語の映画", "genres": ["Drama", "C++"]},
     {"id": "ar", "title": "المدينة", "plot": "فيلم عن مدينة", "year": 2010},
@@ -54,7 +55,7 @@ def films(load: Load, server: Server) -> Server:
 
 
 def scored(
-    server: Server, asked: Words, filter: str = EVERYTHING, rows: int = 50
+    server: Server, asked: Question, filter: str = EVERYTHING, rows: int = 50
 ) -> dict[str, float]:
     """Id -> score in falling order."""
     reply = server.client.execute_command(*texts.command("films", asked, filter, 50))
@@ -62,31 +63,31 @@ def scored(
 
 
 def found(server: Server, text: str, filter: str = EVERYTHING) -> list[str]:
-    return list(scored(server, of_text(text, CATALOGUE), filter))
+    return list(scored(server, question(text, CATALOGUE), filter))
 
 
 def test_words_are_cut_as_the_engine_cuts_them() -> None:
-    assert tokens("It's a Spider-Man: 2,000 foo_bar _ \\x") == [
+    assert words("It's a Spider-Man: 2,000 foo_bar _ \\x") == [
         "it", "s", "a", "spider", "man", "2", "000", "foo_bar", "x",
     ]  # fmt: skip
-    assert tokens("“Heist” — Étoile…") == ["“heist”", "heist", "—", "Étoile…", "Étoile"]
-    assert tokens("...!?  ,") == tokens("") == []
-    assert tokens("x" * 65) == []
+    assert words("“Heist” — Étoile…") == ["“heist”", "heist", "—", "Étoile…", "Étoile"]
+    assert words("...!?  ,") == words("") == []
+    assert words("x" * 65) == []
 
 
 def test_stop_words_are_asked_for_only_where_there_is_nothing_else() -> None:
-    assert lexical.distinct("the heist, a HEIST") == ["heist"]
-    assert lexical.distinct("It") == ["it"]
+    assert lexical.asked_words("the heist, a HEIST") == ["heist"]
+    assert lexical.asked_words("It") == ["it"]
 
 
 def test_a_long_text_asks_for_its_rarest_words() -> None:
     text = " ".join(f"word{number}" for number in range(1000))
-    assert len(lexical.distinct(text)) == lexical.MAX_COUNTED
+    assert len(lexical.asked_words(text)) == lexical.MAX_COUNTED
     counted = {f"word{number}": 256 - number for number in range(256)} | {"word255": 0}
-    terms = of_text(text, CATALOGUE, counted).terms
+    terms = question(text, CATALOGUE, counted).terms
     assert list(terms) == [f"word{number}" for number in range(254, 254 - lexical.MAX_ASKED, -1)]
-    assert len(of_text(text, CATALOGUE).terms) == lexical.MAX_ASKED
-    assert not of_text("?!", CATALOGUE)
+    assert len(question(text, CATALOGUE).terms) == lexical.MAX_ASKED
+    assert not question("?!", CATALOGUE)
 
 
 def test_labels_are_runs_of_up_to_three_words() -> None:
@@ -94,23 +95,53 @@ def test_labels_are_runs_of_up_to_three_words() -> None:
         "time", "travel", "C++", "a time", "time travel", "travel C++", "a time travel",
         "time travel C++",
     ]  # fmt: skip
-    assert of_text("x", CATALOGUE).tags == ("genres", "topics")
+    assert question("x", CATALOGUE).tags == ("genres", "topics")
 
 
 def test_telling_words_are_frequent_here_and_rare_elsewhere() -> None:
-    counts = lexical.counts_of(
+    counts = lexical.seed_words(
         {"title": "Rare film", "plot": "a film of a rare bird, unique", "year": 3}, CATALOGUE
     )
     assert counts == {"rare": 4, "film": 4, "bird": 1, "unique": 1}
-    asked = of_item(counts, {"rare": 2, "film": 90, "bird": 2, "unique": 1}, 100, 3)
+    asked = telling(counts, {"rare": 2, "film": 90, "bird": 2, "unique": 1}, 100, 3)
     assert list(asked.terms) == ["rare", "bird", "film"]
     assert asked.terms["rare"] == 1
     assert asked.terms["bird"] == pytest.approx(1 / (1 + math.log(4)))
-    assert not of_item({}, {}, 100)
+    assert not telling({}, {}, 100)
     many = {"rare": 2000, "film": 2001, "bird": 1001}
-    assert list(of_item(counts, many, 20_000).terms) == ["rare", "bird"]  # "film" is common
-    assert list(of_item({"film": 1}, many, 20_000).terms) == ["film"]
-    assert not of_item(counts, dict.fromkeys(counts, 1), 100)
+    assert list(telling(counts, many, 20_000).terms) == ["rare", "bird"]  # "film" is common
+    assert list(telling({"film": 1}, many, 20_000).terms) == ["film"]
+    assert not telling(counts, dict.fromkeys(counts, 1), 100)
+
+
+@pytest.mark.parametrize(
+    ("mode", "ratio", "catalogue", "parameter"),
+    [
+        ("words", None, CATALOGUE, "mode"),
+        (None, None, CATALOGUE, "mode"),
+        (["hybrid"], None, CATALOGUE, "mode"),
+        ("hybrid", None, BARE, "mode"),
+        ("text", None, BARE, "mode"),
+        ("hybrid", 1.1, CATALOGUE, "semantic_ratio"),
+        ("hybrid", -0.1, CATALOGUE, "semantic_ratio"),
+        ("hybrid", math.nan, CATALOGUE, "semantic_ratio"),
+        ("hybrid", True, CATALOGUE, "semantic_ratio"),
+        ("hybrid", "0.5", CATALOGUE, "semantic_ratio"),
+        ("vector", 0.5, CATALOGUE, "semantic_ratio"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    mode: Any, ratio: Any, catalogue: Catalogue, parameter: str
+) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        lexical.check_mode(mode, ratio, catalogue)
+    assert caught.value.parameter == parameter
+    assert caught.value.remedy
+
+
+def test_what_is_right_passes() -> None:
+    assert lexical.check_mode("vector", None, BARE) == "vector"
+    assert [lexical.check_mode("hybrid", ratio, CATALOGUE) for ratio in (None, 0, 0.5, 1)]
 
 
 def test_words_are_found_in_every_text_field_and_in_other_forms(films: Server) -> None:
@@ -140,7 +171,7 @@ def test_labels_of_tags_are_found(films: Server) -> None:
 
 
 def test_a_filter_holds_and_adds_nothing_to_the_score(films: Server) -> None:
-    asked = of_text("dinosaur 映画 ロボット", CATALOGUE)
+    asked = question("dinosaur 映画 ロボット", CATALOGUE)
     everything = scored(films, asked)
     for where in (
         "genres=Drama", "genres=Drama|C++", "year>=1990", "genres!=Horror", "title~dinosaur",
@@ -156,7 +187,7 @@ def test_a_filter_holds_and_adds_nothing_to_the_score(films: Server) -> None:
 
 
 def test_weights_of_words_are_heeded(films: Server) -> None:
-    both = [Words({"heist": heavy, "herd": light}) for heavy, light in ((1, 0.1), (0.1, 1))]
+    both = [Question({"heist": heavy, "herd": light}) for heavy, light in ((1, 0.1), (0.1, 1))]
     assert [next(iter(scored(films, asked))) for asked in both] == ["heist", "dino"]
     first, second = (scored(films, asked) for asked in both)
     assert first["heist"] / second["heist"] == pytest.approx(10)
@@ -169,40 +200,37 @@ def test_frequencies_and_scores_of_given_items(films: Server) -> None:
         "dinosaur": 2, "the": 1, "nowhere": 0, "алиса": 1,
     }  # fmt: skip
     assert texts.frequencies(client, "films", []) == {}
-    asked = of_text("dinosaur robot", CATALOGUE)
+    asked = question("dinosaur robot", CATALOGUE)
     whole = dict(texts.found(client.execute_command(*texts.command("films", asked, "*", 50))))
     [park] = [key for key in whole if key.endswith(b":park")]
     assert texts.scores(client, "films", asked, [park, "films:1:item:none"]) == {park: whole[park]}
     assert texts.scores(client, "films", asked, []) == {}
-    assert texts.scores(client, "films", Words({}), [park]) == {}
+    assert texts.scores(client, "films", Question({}), [park]) == {}
 
 
-def test_frequencies_are_asked_for_once(films: Server) -> None:
-    known = texts.Frequencies()
-    assert known.of(films.client, "films", ["dinosaur", "nowhere"]) == {"dinosaur": 2, "nowhere": 0}
-    films.client.flushall()
-    assert known.of(films.client, "films", ["nowhere", "dinosaur"]) == {"nowhere": 0, "dinosaur": 2}
+def test_without_an_index_words_find_nothing_yet(server: Server) -> None:
+    command = texts.command("films", question("dinosaur", CATALOGUE), EVERYTHING, 1)
     with pytest.raises(IndexNotReady):
-        known.of(films.client, "films", ["dinosaur", "robot"])
+        answers(server.client, "films", [command])
 
 
 def test_the_words_of_an_item_find_those_like_it(films: Server) -> None:
     park = next(film for film in FILMS if film["id"] == "park")
-    counts = lexical.counts_of(park, CATALOGUE)
+    counts = lexical.seed_words(park, CATALOGUE)
     assert "the" not in counts
     counted = texts.frequencies(films.client, "films", list(counts))
-    asked = of_item(counts, counted, len(FILMS))
+    asked = telling(counts, counted, len(FILMS))
     assert list(asked.terms) == ["dinosaurs"]  # nobody else has its other words
     assert sorted(scored(films, asked)) == ["dino", "park"]
 
 
 def test_what_matched_can_be_told() -> None:
-    asked = of_text("bad heist drama time travel", CATALOGUE)
+    asked = question("bad heist drama time travel", CATALOGUE)
     heist = next(film for film in FILMS if film["id"] == "heist")
     assert lexical.matched(asked, heist, CATALOGUE) == ["bad", "heist"]
     robot = next(film for film in FILMS if film["id"] == "robot")
     assert lexical.matched(asked, robot, CATALOGUE) == ["time travel"]
-    assert lexical.matched(of_text("алиса", CATALOGUE), FILMS[6], CATALOGUE) == ["алиса"]
+    assert lexical.matched(question("алиса", CATALOGUE), FILMS[6], CATALOGUE) == ["алиса"]
 
 
 PIECES = st.sampled_from(
@@ -226,9 +254,9 @@ ANY_TEXT = st.one_of(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_no_text_is_ever_syntax_or_leaves_the_filter(films: Server, text: str) -> None:
-    asked = of_text(text, CATALOGUE)
+    asked = question(text, CATALOGUE)
     if not asked:
-        assert not lexical.distinct(text)
+        assert not lexical.asked_words(text)
         return
     assert DRAMA
     assert set(scored(films, asked, DRAMA)) <= {"dino", "ja"}
@@ -236,8 +264,8 @@ def test_no_text_is_ever_syntax_or_leaves_the_filter(films: Server, text: str) -
         film = next(film for film in FILMS if film["id"] == id)
         assert score > 0
         assert film
-    counts = lexical.counts_of({"plot": text}, CATALOGUE)
-    weighed = of_item(counts, dict.fromkeys(counts, 2), len(FILMS))
+    counts = lexical.seed_words({"plot": text}, CATALOGUE)
+    weighed = telling(counts, dict.fromkeys(counts, 2), len(FILMS))
     if weighed:
         assert set(scored(films, weighed, DRAMA)) <= {"dino", "ja"}
 
@@ -248,7 +276,7 @@ def test_no_text_is_ever_syntax_or_leaves_the_filter(films: Server, text: str) -
      " ".join(f"w{number}" for number in range(4000))],
 )  # fmt: skip
 def test_very_long_texts(films: Server, text: str) -> None:
-    asked = of_text(text, CATALOGUE, {})
+    asked = question(text, CATALOGUE, {})
     assert len(asked.terms) <= lexical.MAX_ASKED
     if asked:
         assert not scored(films, asked)

@@ -18,7 +18,6 @@ from recommender.errors import IndexNotReady, StoreError
 from recommender.fields import KINDS, TAG_SEPARATOR
 from recommender.store.connection import Client, translated
 from recommender.store.hashes import WRITTEN_AT
-from recommender.store.packed import Command
 
 TIMEOUT_MS = 10_000
 """The engine's own default of 500 ms cuts a query short in silence."""
@@ -77,7 +76,7 @@ def knn(client: Client, query: Knn) -> list[Found]:
         try:
             reply = client.execute_command(*_command(query))
         except redis.ResponseError as error:
-            raise _explained(error, query.index) from error
+            raise explained(error, query.index) from error
     return _found(reply)
 
 
@@ -93,26 +92,19 @@ class Sorted:
     fields: Sequence[str]
 
 
-def replies(client: Client, index: str, commands: Sequence[Command]) -> list[Any]:
-    """The replies to queries of one index in one round trip."""
-    pipe = client.pipeline(transaction=False)
-    for command in commands:
-        pipe.execute_command(*command)
-    with translated():
-        try:
-            found: list[Any] = pipe.execute()
-        except redis.ResponseError as error:
-            raise _explained(error, index) from error
-    return found
-
-
 def many(client: Client, queries: Sequence[Knn | Sorted]) -> list[list[Found]]:
     """Several queries in one round trip; rows that were sorted have no distance (NaN)."""
-    commands = [_command(query) if isinstance(query, Knn) else _sorting(query) for query in queries]
-    answers = replies(client, queries[0].index, commands)
+    pipe = client.pipeline(transaction=False)
+    for query in queries:
+        pipe.execute_command(*(_command(query) if isinstance(query, Knn) else _sorting(query)))
+    with translated():
+        try:
+            replies = pipe.execute()
+        except redis.ResponseError as error:
+            raise explained(error, queries[0].index) from error
     return [
         _found(reply) if isinstance(query, Knn) else _undistanced(reply)
-        for query, reply in zip(queries, answers, strict=True)
+        for query, reply in zip(queries, replies, strict=True)
     ]
 
 
@@ -168,7 +160,7 @@ def meeting(client: Client, index: str, filter: str, keys: Sequence[bytes]) -> s
                 "LIMIT", 0, len(keys), "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
             )  # fmt: skip
         except redis.ResponseError as error:
-            raise _explained(error, index) from error
+            raise explained(error, index) from error
     return set(reply[1:])
 
 
@@ -215,7 +207,7 @@ def count(client: Client, index: str, filter: str) -> int:
                 )[0]
             )
         except redis.ResponseError as error:
-            raise _explained(error, index) from error
+            raise explained(error, index) from error
 
 
 def tag_counts(client: Client, index: str, filter: str, field: str) -> dict[str, int]:
@@ -262,11 +254,12 @@ def _aggregate(client: Client, index: str, filter: str, *steps: str | int) -> li
                 "FT.AGGREGATE", index, filter, *steps, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS
             )
         except redis.ResponseError as error:
-            raise _explained(error, index) from error
+            raise explained(error, index) from error
     return reply[1:]
 
 
-def _explained(error: redis.ResponseError, index: str) -> Exception:
+def explained(error: redis.ResponseError, index: str) -> Exception:
+    """What the engine's refusal of a query of ``index`` means: IndexNotReady or StoreError."""
     text = str(error)
     if "no such index" in text.lower() or "unknown index" in text.lower():
         return IndexNotReady(

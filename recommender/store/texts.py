@@ -7,15 +7,12 @@ Relevance Framework: BM25 and Beyond". Field weights count as so many occurrence
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
-from recommender.lexical import Words, spellings
-from recommender.store import query
+from recommender.lexical import Question, spellings
 from recommender.store.connection import Client
-from recommender.store.packed import Command
+from recommender.store.packed import Command, asked
 from recommender.store.query import TIMEOUT_MS
 from recommender.where import EVERYTHING
 
@@ -23,43 +20,17 @@ SCORER = "BM25STD"
 """Named, for the default is TFIDF before Redis 8. The older "BM25" divides by the distance between
 the words, so that filters change its scores."""
 
-FRESH_SECONDS = 60.0
-MAX_KNOWN = 50_000
-"""How long, and of how many words, the frequency is remembered."""
-
-
-class Frequencies:
-    """How many items hold a word or another form of it; remembered for FRESH_SECONDS.
-
-    Old numbers cost nothing but a little of the weights' precision.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[float, int]] = {}
-
-    def of(self, client: Client, index: str, words: Sequence[str]) -> dict[str, int]:
-        """Word -> how many, 0 for none; all that are not known in one round trip."""
-        now = time.monotonic()
-        old = (now - FRESH_SECONDS, 0)
-        fresh = [word for word in words if self._known.get(word, (-math.inf, 0)) < old]
-        if fresh:
-            if len(self._known) > MAX_KNOWN:
-                self._known = {word: self._known[word] for word in words if word not in fresh}
-            counted = frequencies(client, index, fresh)
-            self._known |= {word: (now, count) for word, count in counted.items()}
-        return {word: self._known[word][1] for word in words}
-
 
 def frequencies(client: Client, index: str, words: Sequence[str]) -> dict[str, int]:
     """Word -> how many items hold it or another form of it, 0 for none, in one round trip."""
-    commands = [command(index, Words({word: 1.0}), EVERYTHING, 0) for word in words]
-    replies = query.replies(client, index, commands) if commands else []
+    commands = [command(index, Question({word: 1.0}), EVERYTHING, 0) for word in words]
+    replies = asked(client, commands) if commands else []
     return {word: int(reply[0]) for word, reply in zip(words, replies, strict=True)}
 
 
 def command(
     index: str,
-    words: Words,
+    question: Question,
     filter: str,
     rows: int,
     keys: Sequence[str | bytes] | None = None,
@@ -71,8 +42,8 @@ def command(
     these items are looked at.
     """
     params: list[str] = []
-    terms = f"({'|'.join(_terms(words, params))})"
-    text = f"({'|'.join([terms, *_labels(words, params)])})"
+    words = f"({'|'.join(_words(question, params))})"
+    text = f"({'|'.join([words, *_labels(question, params)])})"
     if filter != EVERYTHING:
         # Labels are words to the scorer, and some versions pass over the weight of a group of one.
         text = f"({text} ({filter}|{filter})=>{{$weight: 0;}})"
@@ -90,20 +61,20 @@ def found(reply: Any) -> list[tuple[bytes, float]]:
 
 
 def scores(
-    client: Client, index: str, words: Words, keys: Sequence[str | bytes]
+    client: Client, index: str, question: Question, keys: Sequence[str | bytes]
 ) -> dict[bytes, float]:
     """Of those of ``keys`` that hold one of the words: key -> score."""
-    if not words or not keys:
+    if not question or not keys:
         return {}
-    [reply] = query.replies(client, index, [command(index, words, EVERYTHING, len(keys), keys)])
+    [reply] = asked(client, [command(index, question, EVERYTHING, len(keys), keys)])
     return dict(found(reply))
 
 
-def _terms(words: Words, params: list[str]) -> list[str]:
+def _words(question: Question, params: list[str]) -> list[str]:
     """The words as parts of a query that holds only the names of ``params``, which it adds."""
-    is_plain = len(set(words.terms.values())) == 1
+    is_plain = len(set(question.terms.values())) == 1
     parts = []
-    for word, weight in words.terms.items():
+    for word, weight in question.terms.items():
         names = _named(spellings(word), params)
         if is_plain:
             parts += names
@@ -115,11 +86,11 @@ def _terms(words: Words, params: list[str]) -> list[str]:
     return parts
 
 
-def _labels(words: Words, params: list[str]) -> list[str]:
-    if not words.labels:
+def _labels(question: Question, params: list[str]) -> list[str]:
+    if not question.labels:
         return []
-    either = "|".join(_named(words.labels, params))
-    return [f"@{name}:{{{either}}}" for name in words.tags]
+    either = "|".join(_named(question.labels, params))
+    return [f"@{name}:{{{either}}}" for name in question.tags]
 
 
 def _named(values: Sequence[str], params: list[str]) -> list[str]:
