@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recommender import Catalogue, lexical
-from recommender.errors import InvalidParameter
+from recommender.errors import IndexNotReady, InvalidParameter
 from recommender.lexical import Wording, question, telling, words
 from recommender.store import texts
+from recommender.store.candidates import answers
 from recommender.store.connection import Server
 from recommender.where import EVERYTHING, parse
 
@@ -37,7 +38,7 @@ vectors: {v: {embedder: given, column: v}}
 FILMS: list[dict[str, Any]] = [
     {"id": "dino", "title": "Dinosaur", "plot": "a herd walks", "genres": ["Drama"], "year": 2000},
     {"id": "park", "title": "The park", "plot": "dinosaurs run from a park", "year": 1993},
-    {"id": "robot", "title": "I, Robot", "plot": "a robot that feels", "topics": ["time travel"]},
+    {"id": "robot", "title": "I, Robot", "plot": "it feels", "topics": ["time travel", "Été"]},
     {"id": "heist", "title": "Gone wrong", "plot": "a heist goes “wrong” — it's bad", "year": 2000},
     {"id": "ja", "title": "ロボット", "plot": "日本語の映画", "genres": ["Drama", "C++"]},
     {"id": "ar", "title": "المدينة", "plot": "فيلم عن مدينة", "year": 2010},
@@ -166,6 +167,7 @@ def test_labels_of_tags_are_found(films: Server) -> None:
     assert found(films, "Time Travel") == ["robot"]
     assert sorted(found(films, "some drama")) == ["dino", "ja"]
     assert found(films, "c++") == ["ja"]
+    assert found(films, "Été") == ["robot"]
 
 
 def test_a_filter_holds_and_adds_nothing_to_the_score(films: Server) -> None:
@@ -204,6 +206,12 @@ def test_frequencies_and_scores_of_given_items(films: Server) -> None:
     assert texts.scores(client, "films", asked, [park, "films:1:item:none"]) == {park: whole[park]}
     assert texts.scores(client, "films", asked, []) == {}
     assert texts.scores(client, "films", Wording({}), [park]) == {}
+
+
+def test_without_an_index_words_find_nothing_yet(server: Server) -> None:
+    command = texts.command("films", question("dinosaur", CATALOGUE), EVERYTHING, 1)
+    with pytest.raises(IndexNotReady):
+        answers(server.client, "films", [command])
 
 
 def test_the_words_of_an_item_find_those_like_it(films: Server) -> None:

@@ -11,6 +11,7 @@ from hiredis import pack_command
 from redis.cluster import RedisCluster
 
 from recommender.catalogue import vector_field
+from recommender.errors import StoreError
 from recommender.store.connection import Client, translated
 from recommender.store.packed import Command, asked
 from recommender.store.query import TIMEOUT_MS, Policy, explained
@@ -95,11 +96,12 @@ def answers(client: Client, index: str, commands: Sequence[Command]) -> list[Any
     """The raw replies to queries, in one round trip. Raises IndexNotReady without an index."""
     if not commands:
         return []
-    with translated():
-        try:
-            return asked(client, commands)
-        except redis.ResponseError as error:
-            raise explained(error, index) from error
+    try:
+        return asked(client, commands)
+    except StoreError as error:
+        if isinstance(error.__cause__, redis.ResponseError):
+            raise explained(error.__cause__, index) from error
+        raise
 
 
 def keys_of(reply: Any) -> list[bytes]:
