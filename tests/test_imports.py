@@ -23,10 +23,10 @@ recommender.garbage recommender.workers recommender.nearest recommender.fusion
 = recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
 = recommender.boosts recommender.question recommender.reasons
-= recommender.formula recommender.seeds recommender.scoring recommender.wishes
+= recommender.formula recommender.seeds recommender.scoring
 = recommender.parts recommender.columns
-= recommender.legs
-= recommender.fallbacks recommender.fitting
+= recommender.legs recommender.fallbacks recommender.fitting
+= recommender.wishes
 = recommender.view recommender.presets recommender.batch recommender.spread recommender.cost
 recommender.nearby
 = recommender.opening

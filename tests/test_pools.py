@@ -103,7 +103,7 @@ def test_nothing_is_kept_where_nothing_follows(loaded: Server) -> None:
      f"{'0' * 31}*.1", f"{'0' * 33}.1", "\ud800.1", "x" * 100_000],
 )  # fmt: skip
 def test_a_malformed_token_is_refused(server: Server, token: object) -> None:
-    with pytest.raises(InvalidParameter, match="Ask again without next") as caught:
+    with pytest.raises(InvalidParameter, match="Ask again with next=start") as caught:
         pools.read(server.client, token, catalogue="things", asked="q")
     assert caught.value.parameter == "next"
     assert caught.value.code == "invalid_next"
@@ -119,7 +119,7 @@ def test_a_forged_an_expired_and_a_foreign_token_are_refused(loaded: Server) -> 
     with pytest.raises(InvalidParameter, match=r"older than 30 minutes, or no answer ever gave it"):
         pools.read(client, f"{'0' * 32}.10", catalogue="things", asked="q")
     client.delete(pools.key_of(token.partition(".")[0]))
-    with pytest.raises(InvalidParameter, match=r"older than 30 minutes.*Ask again without next"):
+    with pytest.raises(InvalidParameter, match=r"older than 30 minutes.*Ask again with next=start"):
         pools.read(client, token, catalogue="things", asked="q")
 
 
