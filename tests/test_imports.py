@@ -23,6 +23,7 @@ recommender.garbage recommender.workers recommender.nearest
 = recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
 = recommender.boosts recommender.legs recommender.seeds
+= recommender.columns recommender.fitting recommender.proposals
 = recommender.ranking
 = recommender.view recommender.batch recommender.spread recommender.cost recommender.nearby
 = recommender.opening
@@ -31,7 +32,7 @@ recommender.garbage recommender.workers recommender.nearest
 = recommender.ranked
 = recommender.sync recommender.writing recommender.scoring recommender.related recommender.explore
 recommender.evaluate recommender.engine recommender.selectivity recommender.recall
-recommender.export recommender.listing
+recommender.export recommender.listing recommender.tune
 = recommender
 = loaders api
 = recommender.cli
