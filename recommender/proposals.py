@@ -60,7 +60,7 @@ def _of_number(name: str, column: Column) -> Iterator[str]:
     for scale in _scales(known, in_days=is_date):
         yield f"near({name},{scale})"
     least, most = np.quantile(known, [0.05, 0.95])
-    if distinct[0] >= 0 and most > WIDE * least:
+    if distinct[0] >= 0 and most > WIDE * least and not is_date:
         for scale in _scales(np.log(known[known > 0])):
             yield f"near({name},{scale},log)"
     yield f"high({name})"

@@ -65,7 +65,7 @@ class Tuned:
     @property
     def is_clear(self) -> bool:
         """Whether unseen queries became better, beyond what chance explains."""
-        return self.comparison.differences["ndcg"].low > 0
+        return bool(self.contributions) and self.comparison.differences["ndcg"].low > 0
 
     def to_dict(self) -> dict[str, Any]:
         """The same for ``--json``."""
