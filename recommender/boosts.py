@@ -2,8 +2,10 @@
 
 ``0.3*near(year,8)``      close to the seed's year, within some 8 years
 ``0.5*near(price,20,to=100)``   close to a given number
+``0.5*near(price,0.7,log)``     close by ratio: half or twice the price are equally far
 ``0.2*fresh(date,180d)``  young: a date in seconds, an age of some 180 days
 ``0.2*overlap(genres)``   tags in common with the seed
+``0.2*overlap(genres,idf)``     the same, a rare tag counting more
 ``0.1*high(popularity)``  large, ``low(price)`` small, on a scale from the least to the most
 ``-0.3*match(genres=Horror)``   what meets a condition, as in ``where``
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidParameter, UnknownField, brief, suggest
+from recommender.fields import MAX_NUMBER
 
 MAX_BOOSTS = 16
 MAX_WEIGHT = 1000.0
@@ -36,6 +39,8 @@ FIELD_TYPES = {
 }
 KINDS = (*FIELD_TYPES, "match")
 CURVES = ("exp", "linear", "gauss")
+SWITCHES = {("log", "near"), ("idf", "overlap")}
+"""What an option switches on, and for which kind."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_556_952}
 
 TEXT = re.compile(r"\s*(?:([^*]+)\*)?\s*([a-z]+)\s*\((.*)\)\s*", re.DOTALL)
@@ -47,8 +52,9 @@ class Boost:
     """One boost. ``text`` is how it was asked for.
 
     ``scale`` is the distance (or age in seconds) at which exp has fallen to 1/e, gauss to 0.61 and
-    linear to 0; ``to`` the number that near is measured from, None for the seed's own;
-    ``condition`` is match's.
+    linear to 0; ``to`` the number that near is measured from, None for the seed's own. With ``log``
+    the distance is that of the natural logarithms, so 0.7 is a factor of two. With ``idf`` rare
+    labels count more (see :func:`overlaps`). ``condition`` is match's.
     """
 
     text: str
@@ -59,6 +65,18 @@ class Boost:
     curve: str = "exp"
     to: float | None = None
     condition: str = ""
+    log: bool = False
+    idf: bool = False
+
+    def within(self, reference: float, width: float) -> tuple[float, float]:
+        """The least and the greatest number at most ``width`` scales from ``reference``."""
+        if not self.log:
+            return reference - width * self.scale, reference + width * self.scale
+        if reference <= 0:
+            return math.nan, math.nan
+        # A double ends near exp(709).
+        factor = math.exp(min(width * self.scale, 700.0))
+        return reference / factor, min(reference * factor, MAX_NUMBER)
 
 
 def parse(given: Any, catalogue: Catalogue) -> list[Boost]:
@@ -89,20 +107,24 @@ def _boost(text: str, catalogue: Catalogue) -> Boost:
 
 
 def _with_options(boost: Boost, options: Sequence[str]) -> Boost:
-    scale, curve, to = None, "exp", None
+    has_scale, given = boost.kind in ("near", "fresh"), dict[str, Any]()
     for option in options:
-        name, given, value = option.partition("=")
-        if given and name.strip() == "to" and boost.kind == "near":
-            to = _number(value, boost.text)
-        elif option in CURVES and boost.kind in ("near", "fresh"):
-            curve = option
-        elif scale is None and boost.kind in ("near", "fresh"):
-            scale = _duration(option, boost.text)
+        name, is_named, value = option.partition("=")
+        if is_named and name.strip() == "to" and boost.kind == "near":
+            given["to"] = _number(value, boost.text)
+        elif option in CURVES and has_scale:
+            given["curve"] = option
+        elif (option, boost.kind) in SWITCHES:
+            given[option] = True
+        elif "scale" not in given and has_scale:
+            given["scale"] = _duration(option, boost.text)
         else:
             raise _wrong(f"{option!r} in {boost.text!r} cannot be read", "See the docs on boosts")
-    if boost.kind in ("near", "fresh") and (scale is None or scale <= 0):
+    if has_scale and not given.get("scale", 0.0) > 0:
         raise _wrong(f"{boost.text!r} has no scale above 0", f"Write {boost.kind}({boost.field},8)")
-    return Boost(boost.text, boost.kind, boost.weight, boost.field, scale or 1.0, curve, to)
+    if given.get("log") and given.get("to", 1.0) <= 0:
+        raise _wrong(f"{boost.text!r} has no logarithm", "With log, to is a number above 0")
+    return replace(boost, **given)
 
 
 def _check_field(field: str, kind: str, catalogue: Catalogue) -> None:
@@ -136,6 +158,31 @@ def _wrong(message: str, remedy: str) -> InvalidParameter:
     return InvalidParameter("boosts", message, remedy=remedy)
 
 
+def of_number(
+    boost: Boost, values: Signal, reference: float, span: tuple[float, float], now: float
+) -> Signal:
+    """The signal ``(n,)`` of near, fresh, high or low for ``values`` ``(n,)``, NaN where missing.
+
+    ``reference`` is the seed's own number, NaN where it has none; ``span`` the field's least and
+    greatest number in the catalogue; ``now`` in epoch seconds.
+    """
+    if boost.kind == "near":
+        to = reference if boost.to is None else boost.to
+        return closeness(distance(values, to, boost.log), boost.scale, boost.curve)
+    if boost.kind == "fresh":
+        return closeness(np.maximum(now - values, 0.0), boost.scale, boost.curve)
+    high = height(values, *span)
+    return high if boost.kind == "high" else 1.0 - high
+
+
+def distance(values: Signal, reference: float, log: bool = False) -> Signal:
+    """``|value - reference|``, or with ``log`` ``|ln(value / reference)|``: NaN up to 0."""
+    if not log:
+        return np.abs(values - reference)
+    positive = np.where(values > 0, values, math.nan)
+    return np.abs(np.log(positive) - (math.log(reference) if reference > 0 else math.nan))
+
+
 def closeness(distance: Signal, scale: float, curve: str) -> Signal:
     """1 at no distance, falling to 0: exp(-d/s), max(0, 1 - d/s) or exp(-(d/s)^2/2)."""
     ratio = np.abs(distance) / scale
@@ -156,15 +203,36 @@ def height(values: Signal, low: float, high: float) -> Signal:
     return (values - low) / (high - low)
 
 
-def overlaps(labels: Sequence[Sequence[str]], seed: Sequence[str]) -> Signal:
-    """Jaccard: labels in common with the seed by labels in all; their case is ignored."""
+def overlaps(
+    labels: Sequence[Sequence[str]], seed: Sequence[str], idf: Mapping[str, float] | None = None
+) -> Signal:
+    """Labels in common with the seed by labels in all (Jaccard, 1901); their case is ignored.
+
+    ``idf`` gives each label of the seed, in lower case, its weight (see :func:`rarity`). Labels
+    that the seed does not have count as much as its own do on average, so that nothing more needs
+    to be known; where all weigh the same that is Jaccard again.
+    """
     wanted = {label.lower() for label in seed}
+    weights = {label: 1.0 if idf is None else idf.get(label, 0.0) for label in wanted}
+    total = math.fsum(weights.values())
     out = np.zeros(len(labels))
+    if not total > 0:
+        return out
     for row, own in enumerate(labels):
         mine = {label.lower() for label in own}
-        if mine and wanted:
-            out[row] = len(mine & wanted) / len(mine | wanted)
+        if shared := mine & wanted:
+            others = (len(mine) - len(shared)) * total / len(wanted)
+            out[row] = math.fsum(weights[label] for label in shared) / (total + others)
     return out
+
+
+def rarity(having: int, items: int) -> float:
+    """The weight of a label that ``having`` of ``items`` items have: ln(1 + items / having).
+
+    The inverse document frequency of Sparck Jones 1972, kept above 0 for what all have; 0 for a
+    label that nobody has.
+    """
+    return math.log1p(items / having) if having > 0 else 0.0
 
 
 def numbers(rows: Sequence[Mapping[str, Any]], field: str) -> Signal:

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import legs, lexical, scoring, vectors
+from recommender.boosts import rarity
 from recommender.catalogue import vector_field
 from recommender.lexical import Wording
+from recommender.parts import any_of
 from recommender.question import Probe, Question
 from recommender.scoring import Floats, Places
 from recommender.store import candidates as store
@@ -144,6 +146,7 @@ class Finder:
                 self._question.fields,
                 {name: (span.least, span.greatest) for name, span in spans.items()},
                 self._matching([key for key, _ in kept]),
+                self._rarities(),
                 len(kept),
                 self._now,
             ),
@@ -184,6 +187,21 @@ class Finder:
             text = parse(condition, self._catalogue)
             met = query.meeting(self._client, self._catalogue.name, text, keys) if text else set()
             found[condition] = np.array([key in met for key in keys], dtype=np.float64)
+        return found
+
+    def _rarities(self) -> dict[str, dict[str, float]]:
+        """How rare the seed's labels are, in small letters, where a boost weighs them by it."""
+        view, name, seed = self._view, self._catalogue.name, self._question.fields
+        found = {}
+        for boost in self._ranking.boosts:
+            if boost.kind == "overlap" and boost.idf:
+                labels = list(dict.fromkeys(map(str.lower, seed.get(boost.field, ()))))
+                filters = [parse(any_of(boost.field, [each]), self._catalogue) for each in labels]
+                counts = view.known.counts(self._client, name, [text or "" for text in filters])
+                found[boost.field] = {
+                    label: rarity(count, max(view.items, 1))
+                    for label, count in zip(labels, counts, strict=True)
+                }
         return found
 
     def spans(self) -> dict[str, Span]:

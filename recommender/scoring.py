@@ -25,13 +25,15 @@ def signals(
     seed: Mapping[str, Any],
     spans: Mapping[str, tuple[float, float]],
     matching: Mapping[str, Floats],
+    idf: Mapping[str, Mapping[str, float]],
     count: int,
     now: float,
 ) -> Floats:
     """Each boost's signal for each of ``count`` candidates: ``(count, boosts)``, 0..1.
 
     ``columns`` hold the fields, ``spans`` the least and the greatest number of a field in the
-    catalogue, ``matching`` for the condition of a match 1 for those that meet it.
+    catalogue, ``matching`` for the condition of a match 1 for those that meet it, ``idf`` the
+    weights of the seed's labels in a field.
     """
     found = np.zeros((count, len(boosts)))
     for place, boost in enumerate(boosts):
@@ -39,27 +41,16 @@ def signals(
             found[:, place] = matching[boost.condition]
         elif boost.kind == "overlap":
             labels = [value or () for value in columns[boost.field]]
-            found[:, place] = boosting.overlaps(labels, seed.get(boost.field, ()))
+            own = seed.get(boost.field, ())
+            found[:, place] = boosting.overlaps(
+                labels, own, idf.get(boost.field) if boost.idf else None
+            )
         else:
             values = np.array(columns[boost.field], dtype=np.float64)  # None becomes NaN
-            found[:, place] = _of_number(boost, values, seed, spans, now)
+            span = spans.get(boost.field, (math.nan, math.nan))
+            own = seed.get(boost.field, math.nan)
+            found[:, place] = boosting.of_number(boost, values, own, span, now)
     return np.clip(np.nan_to_num(found, nan=0.0), 0.0, 1.0)
-
-
-def _of_number(
-    boost: Boost,
-    values: Floats,
-    seed: Mapping[str, Any],
-    spans: Mapping[str, tuple[float, float]],
-    now: float,
-) -> Floats:
-    if boost.kind == "fresh":
-        return boosting.closeness(np.maximum(now - values, 0.0), boost.scale, boost.curve)
-    if boost.kind == "near":
-        reference = seed.get(boost.field, math.nan) if boost.to is None else boost.to
-        return boosting.closeness(values - reference, boost.scale, boost.curve)
-    high = boosting.height(values, *spans[boost.field])
-    return high if boost.kind == "high" else 1.0 - high
 
 
 def ordered(totals: Floats, ids: Sequence[str]) -> Places:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from heapq import nsmallest
 from itertools import chain, islice
 
@@ -45,6 +45,14 @@ def sample(
     # A scan may show a key twice, while it is being resized.
     lowest = nsmallest(2 * count, ((draw(id), id) for id in ids))
     return [id for _, id in dict.fromkeys(lowest)][:count]
+
+
+def rows(
+    client: Client, prefix: str, ids: Sequence[str], names: Sequence[str]
+) -> Iterator[list[bytes | None]]:
+    """For each of ``ids`` the stored values of ``names``, all None where there is no such item."""
+    for start in range(0, len(ids), BATCH):
+        yield from hashes.read_many(client, prefix, ids[start : start + BATCH], names)
 
 
 def unit_vectors(
