@@ -236,4 +236,5 @@ def test_what_is_kept_is_plain_json(loaded: Server) -> None:
     assert json.loads(text) == [
         "things", 1, "q", "*",
         [["thing 00", 1.0, None, "vector", None], ["thing 01", 0.99, None, "vector", None]],
+            {},
     ]  # fmt: skip
