@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from recommender.boosts import Boost
@@ -21,6 +22,7 @@ PEAK, SLOPE = 300, 1200
 MAX_PEAK = 1500
 """Items at most for each of which a formula is worked out."""
 
+MAX_PAIRED = 6
 MAX_LABELS = 12
 """Labels of the seed that are looked at."""
 
@@ -117,43 +119,43 @@ def peak(within: Within, terms: Sequence[Term]) -> Part | None:
     return Part(within.both(either), MAX_PEAK - room)
 
 
-def part_of(within: Within, boost: Boost, seed: Mapping[str, Any]) -> Part | None:
-    """The part that the boost favours; None where that is no part of the catalogue."""
-    text = _favoured(within, boost, seed)
-    if text is None:
-        return None
-    is_up = boost.weight > 0
-    text = within.both(text if is_up else f"(-{text})")
-    [count] = within.counts([text])
-    return Part(text, count) if count else None
+def parts_of(within: Within, boost: Boost, seed: Mapping[str, Any]) -> list[Part]:
+    """The parts that the boost favours, which are none where that is no part of the catalogue."""
+    texts = [text for text in _favoured(within, boost, seed) if text]
+    if boost.weight < 0:
+        texts = [f"(-{text})" for text in texts]
+    texts = [within.both(text) for text in texts]
+    counted = zip(texts, within.counts(texts), strict=True)
+    return [Part(text, count) for text, count in counted if count]
 
 
-def _favoured(within: Within, boost: Boost, seed: Mapping[str, Any]) -> str | None:
+def _favoured(within: Within, boost: Boost, seed: Mapping[str, Any]) -> list[str | None]:
     if boost.kind == "match":
-        return parse(boost.condition, within.catalogue)
+        return [parse(boost.condition, within.catalogue)]
     if boost.kind == "overlap":
         labels = seed.get(boost.field)
-        return _labels(within, boost, labels[:MAX_LABELS]) if labels else None
+        return _labels(within, boost, labels[:MAX_LABELS]) if labels else []
     if boost.kind == "near" and boost.weight >= FAR:
         reference = seed.get(boost.field) if boost.to is None else boost.to
-        return None if reference is None else window(boost, reference)
-    return None
+        return [] if reference is None else [window(boost, reference)]
+    return []
 
 
-def _labels(within: Within, boost: Boost, labels: Sequence[str]) -> str | None:
-    """Any of the labels; of those to be favoured the rarest, which tell most."""
+def _labels(within: Within, boost: Boost, labels: Sequence[str]) -> list[str | None]:
+    """Two of the labels at least, and any of the rarest, which tell most; all to be avoided."""
     if boost.weight < 0:
-        return parse(any_of(boost.field, list(labels)), within.catalogue)
+        return [parse(any_of(boost.field, list(labels)), within.catalogue)]
     texts = [parse(any_of(boost.field, [label]), within.catalogue) or "" for label in labels]
-    counted = sorted(zip(within.counts(texts), labels, strict=True))
+    counted = sorted(zip(within.counts(texts), texts, strict=True))
     room = min(max(within.items // 6, 200), MAX_PEAK)
-    chosen = []
-    for count, label in counted:
+    chosen: list[str] = []
+    for count, text in counted:
         if chosen and count > room:
             break
-        chosen.append(label)
+        chosen.append(text)
         room -= count
-    return parse(any_of(boost.field, sorted(chosen)), within.catalogue)
+    pairs = [f"({one} {other})" for one, other in combinations(texts[:MAX_PAIRED], 2)]
+    return [text for some in (pairs, chosen) if (text := f"({' | '.join(some)})") != "()"]
 
 
 def window(boost: Boost, reference: float) -> str:

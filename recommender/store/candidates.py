@@ -122,7 +122,8 @@ def read(client: Client, keys: Sequence[bytes], names: Sequence[str]) -> list[li
     if isinstance(client, RedisCluster):
         return asked(client, [("HMGET", key, *names) for key in keys])
     # All commands are alike but for the key, so they are put together from three pieces each.
-    whole: bytes = pack_command(("HMGET", "", *names))
+    command: Any = ("HMGET", "", *names)
+    whole: bytes = pack_command(command)
     head, tail = whole.split(b"$0\r\n\r\n", 1)
     packed = b"".join([b"%b$%d\r\n%b\r\n%b" % (head, len(key), key, tail) for key in keys])
     with translated():
