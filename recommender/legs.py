@@ -122,8 +122,12 @@ def _commands(
     total = sum(abs(boost.weight) for boost in boosts)
     for boost in sorted(boosts, key=lambda boost: (-abs(boost.weight), boost.text)):
         if main is not None and boost.weight and abs(boost.weight) >= WORTH * total:
-            rows = pool // 8 if terms else pool // 4
-            legs += [_nearest(within, part, main, rows) for part in parts_of(within, boost, seed)]
+            for part in parts_of(within, boost, seed):
+                if boost.kind == "near":
+                    legs.append(_best(within, part, terms, pool // 6, main))
+                else:
+                    rows = pool // 8 if terms else pool // 4
+                    legs.append(_nearest(within, part, main, rows))
     rows = (pool // 4 if legs else pool) // max(len(targets), 1)
     everything = Part(within.base, within.matching, is_all=True)
     return [*(_nearest(within, everything, target, rows) for target in targets), *legs[:MAX_LEGS]]
@@ -141,15 +145,15 @@ def _best(
     within: Within, part: Part, terms: Sequence[formula.Term], rows: int, target: Target | None
 ) -> Command:
     """The best of ``part`` by the terms and, where there is a target, by similarity to it."""
-    name, usual = within.catalogue.name, within.usual(terms)
+    name, usual, rows = within.catalogue.name, within.usual(terms), max(rows, 1)
     fields = list(dict.fromkeys(term.boost.field for term in usual))
     if target is None:
-        return store.best(name, part.filter, formula.total(usual), fields, max(rows, 1))
+        return store.best(name, part.filter, formula.total(usual), fields, rows)
     metric = within.catalogue.vectors[target.vector].metric
     text = formula.total(usual, metric, target.weight)
     count = min(part.count, (5 if usual[0].boost.kind == "near" else 4) * rows, MAX_DEEP)
     among = (target.vector, target.blob, count, within.policy(target.vector, part))
-    return store.best(name, part.filter, text, fields, max(rows, 1), among)
+    return store.best(name, part.filter, text, fields, rows, among)
 
 
 def filters(

@@ -22,9 +22,11 @@ PEAK, SLOPE = 300, 1200
 MAX_PEAK = 1500
 """Items at most for each of which a formula is worked out."""
 
-MAX_PAIRED = 6
 MAX_LABELS = 12
 """Labels of the seed that are looked at."""
+
+MAX_PAIRED = 6
+"""Labels of the seed of which any two are looked for."""
 
 FAR = 0.5
 """The weight from which on near has a part of its own: what is near may be no near neighbour."""
@@ -37,12 +39,14 @@ USUAL = 0.5
 class Part:
     """A filter, base included, and how many items pass it, or how many of them are looked at.
 
-    ``is_all``: the filter is the base and nothing else.
+    ``is_all``: the filter is the base and nothing else; ``is_own``: it is for what the seed has, so
+    that of what is near to the seed more passes.
     """
 
     filter: str
     count: int
     is_all: bool = False
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Within:
             return None
         if part.filter == EVERYTHING:
             return "graph"
-        return policy_for(self.matching if part.is_all else part.count, max(self.items, 1))
+        return policy_for(part.count * (2 if part.is_own else 1), max(self.items, 1))
 
     def usual(self, terms: Sequence[Term]) -> list[Term]:
         """The terms over numbers that most items have, the first in any case."""
@@ -126,7 +130,8 @@ def parts_of(within: Within, boost: Boost, seed: Mapping[str, Any]) -> list[Part
         texts = [f"(-{text})" for text in texts]
     texts = [within.both(text) for text in texts]
     counted = zip(texts, within.counts(texts), strict=True)
-    return [Part(text, count) for text, count in counted if count]
+    is_own = boost.weight > 0 and boost.kind != "match" and boost.to is None
+    return [Part(text, count, is_own=is_own) for text, count in counted if count]
 
 
 def _favoured(within: Within, boost: Boost, seed: Mapping[str, Any]) -> list[str | None]:

@@ -11,6 +11,7 @@ from hiredis import pack_command
 from redis.cluster import RedisCluster
 
 from recommender.catalogue import vector_field
+from recommender.errors import StoreError
 from recommender.store.connection import Client, translated
 from recommender.store.packed import Command, asked
 from recommender.store.query import TIMEOUT_MS, Policy, explained
@@ -85,7 +86,7 @@ def _near(vector: str, rows: int, filter: str, policy: Policy | None) -> str:
     how = {
         None: "",
         "graph": f" EF_RUNTIME {2 * rows if rows < 100 else rows}",
-        "batches": f" HYBRID_POLICY BATCHES EF_RUNTIME {max(2 * rows, 100)}",
+        "batches": f" HYBRID_POLICY BATCHES EF_RUNTIME {max(rows, 100)}",
         "each": " HYBRID_POLICY ADHOC_BF",
     }[policy]
     return f"{filter}=>[KNN {rows} @{vector_field(vector)} $v{how} AS {DISTANCE}]"
@@ -95,11 +96,12 @@ def answers(client: Client, index: str, commands: Sequence[Command]) -> list[Any
     """The raw replies to queries, in one round trip. Raises IndexNotReady without an index."""
     if not commands:
         return []
-    with translated():
-        try:
-            return asked(client, commands)
-        except redis.ResponseError as error:
-            raise explained(error, index) from error
+    try:
+        return asked(client, commands)
+    except StoreError as error:
+        if isinstance(error.__cause__, redis.ResponseError):
+            raise explained(error.__cause__, index) from error
+        raise
 
 
 def keys_of(reply: Any) -> list[bytes]:
