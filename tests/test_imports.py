@@ -22,7 +22,7 @@ recommender.garbage recommender.workers recommender.nearest
 = recommender.where recommender.convert
 = recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
-= recommender.boosts recommender.legs recommender.seeds
+= recommender.boosts recommender.formula recommender.parts recommender.legs recommender.seeds
 = recommender.ranking
 = recommender.view recommender.batch recommender.spread recommender.cost recommender.nearby
 = recommender.opening

@@ -14,10 +14,9 @@ from recommender.catalogue import vector_field
 from recommender.errors import StoreError
 from recommender.store.connection import Client, translated
 from recommender.store.packed import Command, asked
-from recommender.store.query import TIMEOUT_MS, Policy, explained
+from recommender.store.query import DISTANCE, TIMEOUT_MS, Policy, explained
 from recommender.where import EVERYTHING
 
-DISTANCE = "__distance"
 TOTAL = "__total"
 KEY = b"__key"
 
