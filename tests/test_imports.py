@@ -23,7 +23,7 @@ recommender.garbage recommender.workers recommender.nearest
 = recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
 = recommender.boosts recommender.legs recommender.seeds
-= recommender.columns recommender.fitting recommender.proposals
+= recommender.columns recommender.proposals recommender.problem recommender.fitting
 = recommender.ranking
 = recommender.view recommender.batch recommender.spread recommender.cost recommender.nearby
 = recommender.opening
