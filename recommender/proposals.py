@@ -83,7 +83,7 @@ def _scales(values: Floats, *, in_days: bool = False) -> list[str]:
     if not len(distances):
         return []
     scales = np.quantile(distances, QUANTILES)
-    texts = map(_duration, scales / DAY) if in_days else map(_readable, scales)
+    texts = map(_duration, (scales / DAY).tolist()) if in_days else map(_readable, scales.tolist())
     return list(dict.fromkeys(texts))
 
 
