@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from flask import request
 
 from recommender.errors import InvalidParameter, suggest
-
-PAGE = ("limit", "offset", "where", "exclude", "fields", "using", "min_score", "exact")
-"""The parameters that every listing takes."""
+from recommender.wishes import DEFAULTS
 
 LISTED = ("limit", "offset", "exclude", "fields", "min_score")
-"""Those that go with neighbours stored ahead of time, too."""
+"""The wishes that go with neighbours stored ahead of time."""
 
-RANKING = (
-    "boosts", "same", "differ", "diversity", "group_by", "group_size", "pool", "explain",
-)  # fmt: skip
-"""What ``similar`` takes beside."""
+REPEATED = ("where", "exclude", "boosts", "fallbacks")
+"""Wishes of several texts, each given by itself: a comma may be in them."""
 
-BODY = ("like", "unlike", "strategy", *PAGE, *RANKING)
-"""The members of a body that asks for recommendations."""
-
-REPEATED = ("where", "exclude", "fields", "boosts", "same", "differ")
+SEVERAL = ("fields", "same", "differ")
+"""Wishes of several names, which may be parted by commas."""
 
 
-def check_known(names: Collection[str], repeated: Collection[str] = REPEATED) -> None:
+def check_known(names: Collection[str], repeated: Collection[str] = (*REPEATED, *SEVERAL)) -> None:
     """Raises InvalidParameter for a parameter that this call does not take: a misspelt filter
     must not pass for no filter."""  # noqa: D205, D209 (one sentence)
     for name in request.args:
@@ -64,33 +58,35 @@ def required(name: str) -> str:
     return value
 
 
-def page() -> dict[str, Any]:
-    """The listing parameters that were given, for the engine to check further."""
-    arguments: dict[str, Any] = {"where": request.args.getlist("where")}
-    arguments["exclude"] = request.args.getlist("exclude")
-    convert: dict[str, Callable[[str], Any]] = {
-        "limit": _whole,
-        "offset": _whole,
-        "min_score": float,
-        "exact": _boolean,
-        "using": str,
-        "diversity": float,
-        "group_by": str,
-        "group_size": _whole,
-        "pool": _whole,
-        "explain": _boolean,
-    }
-    for name, make in convert.items():
-        text = request.args.get(name)
-        if text is not None:
-            arguments[name] = _converted(name, text, make)
-    if request.args.getlist("boosts"):
-        arguments["boosts"] = request.args.getlist("boosts")
-    for name in ("same", "differ"):
-        if (listed := names(name)) is not None:
-            arguments[name] = listed
-    fields = names("fields")
-    return arguments if fields is None else arguments | {"fields": fields}
+def wishes() -> dict[str, Any]:
+    """The wishes that were given, for the engine to check further."""
+    arguments: dict[str, Any] = {}
+    for name in DEFAULTS:
+        if name in REPEATED:
+            if given := request.args.getlist(name):
+                arguments[name] = given
+        elif name in SEVERAL:
+            if (listed := names(name)) is not None:
+                arguments[name] = listed
+        elif (text := request.args.get(name)) is not None:
+            arguments[name] = _converted(name, text, CONVERT.get(name, str))
+    return arguments
+
+
+def body_wishes(body: dict[str, Any], *own: str) -> dict[str, Any]:
+    """The members of a body, of which ``own`` are the call's and the others wishes.
+
+    Raises InvalidParameter for another one.
+    """
+    known = (*own, *DEFAULTS)
+    for name in body:
+        if name not in known:
+            raise InvalidParameter(
+                name[:60],
+                f"there is no member {name[:60]!r} here",
+                remedy=suggest(name[:60], known, "members"),
+            )
+    return body
 
 
 def flag(name: str) -> bool:
@@ -128,3 +124,13 @@ def _boolean(text: str) -> bool:
     if text.lower() not in known:
         raise ValueError(text)
     return known[text.lower()]
+
+
+CONVERT: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("limit", "offset", "group_size", "pool"), _whole),
+    **dict.fromkeys(
+        ("min_score", "min_relevance", "semantic_ratio", "diversity", "collapse"), float
+    ),
+    **dict.fromkeys(("exact", "explain"), _boolean),
+}
+"""How the texts of wishes are read that are no texts."""

@@ -10,10 +10,11 @@ from flask import Blueprint, Response, jsonify, request
 from api import keys
 from api.bodies import read_object
 from api.catalogues import opened
-from api.parameters import BODY, LISTED, PAGE, RANKING, check_known, names, page, required
+from api.parameters import LISTED, body_wishes, check_known, names, required, wishes
 from recommender import Facet, Recommender
 from recommender.arguments import check_text
-from recommender.errors import IndexNotReady, InvalidParameter, RecommenderError, brief, suggest
+from recommender.errors import IndexNotReady, RecommenderError
+from recommender.wishes import DEFAULTS
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 v1.before_request(keys.check_read)
@@ -39,41 +40,47 @@ def describe(catalogue: str) -> Response:
 @v1.get("/<catalogue>/similar")
 def similar(catalogue: str) -> Response:
     """The items most like the one with this id."""
-    check_known(("id", *PAGE, *RANKING))
-    return jsonify(opened().get(catalogue).similar(required("id"), **page()).to_dict())
+    check_known(("id", *DEFAULTS))
+    return jsonify(opened().get(catalogue).similar(required("id"), **wishes()).to_dict())
 
 
 @v1.get("/<catalogue>/related")
 def related(catalogue: str) -> Response:
     """The stored neighbours of the item with this id."""
     check_known(("id", *LISTED))
-    arguments = {name: value for name, value in page().items() if name in LISTED}
-    return jsonify(opened().get(catalogue).related(required("id"), **arguments).to_dict())
+    return jsonify(opened().get(catalogue).related(required("id"), **wishes()).to_dict())
 
 
 @v1.get("/<catalogue>/search")
 def search(catalogue: str) -> Response:
     """The items closest to some words."""
-    check_known(("q", *PAGE))
+    check_known(("q", *DEFAULTS))
     text = check_text("q", required("q"))
-    return jsonify(opened().get(catalogue).search(text, **page()).to_dict())
+    return jsonify(opened().get(catalogue).search(text, **wishes()).to_dict())
+
+
+@v1.post("/<catalogue>/similar")
+def similar_by_body(catalogue: str) -> Response:
+    """The same as the address says it, for conditions that nest."""
+    check_known(())
+    body = body_wishes(read_object(), "id")
+    id = check_text("id", body.pop("id", None))
+    return jsonify(opened().get(catalogue).similar(id, **body).to_dict())
+
+
+@v1.post("/<catalogue>/search")
+def search_by_body(catalogue: str) -> Response:
+    """The items closest to a text, a vector or an image, which is base64."""
+    check_known(())
+    body = body_wishes(read_object(), "text", "vector", "image")
+    return jsonify(opened().get(catalogue).search(**body).to_dict())
 
 
 @v1.post("/<catalogue>/recommend")
 def recommend(catalogue: str) -> Response:
     """The items most like several others, and unlike some."""
     check_known(())
-    body = read_object()
-    for name in body:
-        if name not in BODY:
-            raise InvalidParameter(
-                name[:60],
-                f"there is no member {name[:60]!r} here",
-                remedy=suggest(name[:60], BODY, "members"),
-            )
-    for name in ("exact", "explain"):
-        if not isinstance(body.get(name, False), bool):
-            raise InvalidParameter(name, f"{name} is {brief(body[name])}", remedy="true or false")
+    body = body_wishes(read_object(), "like", "unlike", "strategy", "half_life")
     return jsonify(opened().get(catalogue).recommend(**body).to_dict())
 
 
@@ -137,6 +144,7 @@ def _described(engine: Recommender) -> dict[str, Any]:
             }
             for name, vector in entry.catalogue.vectors.items()
         },
+        "presets": entry.catalogue.presets,
         "index": {"ready": state.is_ready, "indexed": state.indexed, "failures": state.failures},
     }
 

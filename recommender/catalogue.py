@@ -88,6 +88,7 @@ class Catalogue(_Model):
     """A whole catalogue file. Field and vector names keep the order of the file.
 
     With ``passages`` a long document becomes several items, and a tag ``parent`` names it in each.
+    ``presets`` are wishes under names (see :mod:`recommender.presets`).
     """
 
     name: str
@@ -95,6 +96,7 @@ class Catalogue(_Model):
     passages: bool = False
     fields: dict[str, FieldSpec] = Field(default_factory=dict)
     vectors: dict[str, VectorSpec] = Field(min_length=1)
+    presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -189,7 +191,13 @@ class Catalogue(_Model):
         data["vectors"] = {
             name: vector.model_dump(exclude_none=True) for name, vector in self.vectors.items()
         }
+        if self.presets:
+            data["presets"] = {name: _Line(wishes) for name, wishes in self.presets.items()}
         return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+    def with_presets(self, presets: Mapping[str, Mapping[str, Any]]) -> Catalogue:
+        """The same catalogue with these presets, and no others."""
+        return self.model_copy(update={"presets": dict(presets)})
 
     def column(self, name: str) -> str:
         """The source's own name for the field ``name``."""

@@ -1,35 +1,43 @@
-"""The one engine behind the CLI, HTTP and Python: similar, search, facets, one item."""
+"""The one engine behind the CLI, HTTP and Python: similar, search, recommend, related, facets."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from recommender import listing, vectors
+from recommender import hits, listing, presets, vectors
 from recommender import seeds as seeding
-from recommender.arguments import check_min_score, check_names, check_page, check_text
-from recommender.embedders.base import Embedder, make_embedder
-from recommender.errors import (
-    IndexNotReady,
-    InvalidParameter,
-    ModelMismatch,
-    UnknownField,
-    UnknownItem,
-)
+from recommender.arguments import check_names, check_text
+from recommender.asking import Asking, unknown_item
+from recommender.catalogue import Catalogue
+from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
 from recommender.items import Facet, Hit, Item, Results
-from recommender.ranked import Ranked
-from recommender.ranking import PLAIN_WISHES, POOL, ranking_of
-from recommender.seeds import Seed, Seeds, Strategy
+from recommender.question import Question
+from recommender.ranked import Ranked, condition
+from recommender.seeds import Strategy
 from recommender.settings import Settings
-from recommender.store import catalogues, hashes, index, query
+from recommender.store import catalogues, hashes, index, pools, query
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server, connect
 from recommender.store.index import IndexState
-from recommender.view import MAX_FILTERS, Filter, Page, View, Where, policy_of, pool_of
+from recommender.store.pools import Pool
+from recommender.view import MAX_FILTERS, Filter, View, policy_of, pool_of
 from recommender.where import EVERYTHING, parse
+from recommender.wishes import (
+    Where,
+    Wishes,
+    check_known,
+    is_plain,
+    page_of,
+    ranking_of,
+    shares_of,
+    with_preset,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 FRESH_SECONDS = 1.0
 """How old the knowledge of a catalogue may be before it is looked at again."""
@@ -56,7 +64,7 @@ class Recommender:
         self._settings = settings or Settings.from_env()
         self._client = (server or connect(self._settings)).client
         self._view = View(catalogues.get(self._client, name))
-        self._embedders: dict[tuple[str, int], Embedder] = {}
+        self._asking = Asking(self._client, self._settings)
 
     @property
     def entry(self) -> Entry:
@@ -68,94 +76,62 @@ class Recommender:
         """The connection to its Redis, for what measures it."""
         return self._client
 
-    def similar(
-        self,
-        id: str,
-        *,
-        limit: int = 10,
-        offset: int = 0,
-        where: Where = (),
-        exclude: Collection[str] = (),
-        fields: Sequence[str] | None = None,
-        using: str | None = None,
-        min_score: float | None = None,
-        exact: bool = False,
-        same: Collection[str] = (),
-        differ: Collection[str] = (),
-        boosts: str | Sequence[str] = (),
-        diversity: float = 0.0,
-        group_by: str | None = None,
-        group_size: int = 1,
-        pool: int = POOL,
-        explain: bool = False,
-    ) -> Results:
+    def similar(self, id: str, **wishes: Unpack[Wishes]) -> Results:
         """The items most like ``id``, which is never among them.
 
-        ``limit`` 1..1000 and ``offset`` 0.. choose the page; ``where`` are conditions that every
-        hit meets; ``exclude`` are more ids to leave out; ``fields`` those to return (None: all);
-        ``using`` names the vector (None: the first); ``min_score`` drops hits below it (see
-        :class:`Results` for its scale); ``exact`` compares with every item.
-
-        ``same`` and ``differ`` name tags and numbers in which every hit agrees with the seed, or
-        does not. ``boosts`` (see :mod:`recommender.boosts`) add to the similarity for the order of
-        the hits; ``diversity`` 0 (none) to 1 (most) keeps them unlike each other; of each value of
-        the field ``group_by`` there are ``group_size`` at most; ``pool`` 1..10,000 is how many
-        candidates are looked at; ``explain`` tells why each hit stands where it does.
-        Raises UnknownItem, and InvalidParameter naming what is out of range.
+        What else can be asked for is told by :class:`Wishes`. Raises UnknownItem, and
+        InvalidParameter naming what is out of range.
         """
         began = time.perf_counter()
         view = self._fresh()
-        vector = view.entry.catalogue.vector(using)
-        blob = hashes.read_vector(self._client, view.prefix, check_text("id", id), vector)
-        if blob is None:
-            raise self._no_item(id)
-        page = Page(limit, offset, where, {id, *check_names("exclude", exclude)}, fields, min_score)
-        asked = same or differ or boosts or diversity or group_by or explain
-        if not asked and group_size == 1 and pool == POOL:
-            return self._nearest(view, vector, blob, page, exact, began)
-        ranking = ranking_of(
-            view.entry.catalogue,
-            same=same, differ=differ, boosts=boosts, diversity=diversity, group_by=group_by,
-            group_size=group_size, pool=pool, explain=explain,
-        )  # fmt: skip
-        ranked = Ranked(self._client, view, vector)
-        hits = ranked.hits(blob, self.item(id), page, ranking, exact=exact)
-        return self._results(view, vector, hits, limit, exact, began)
+        asked = self._asked(view.entry.catalogue, wishes)
+        if is_plain(asked):
+            vector = view.entry.catalogue.vector(asked.get("using"))
+            blob = hashes.read_vector(self._client, view.prefix, check_text("id", id), vector)
+            if blob is None:
+                raise unknown_item(self.name, id)
+            return self._nearest(view, vector, blob, asked, (id,), began)
+        shares = shares_of(asked.get("using"), view.entry.catalogue)
+        return self._ranked(
+            view, asked, ("similar", id), lambda: self._asking.by_item(view, id, shares), began
+        )
 
     def search(
         self,
         text: str | None = None,
         *,
         vector: Sequence[float] | None = None,
-        limit: int = 10,
-        offset: int = 0,
-        where: Where = (),
-        exclude: Collection[str] = (),
-        fields: Sequence[str] | None = None,
-        using: str | None = None,
-        min_score: float | None = None,
-        exact: bool = False,
+        image: bytes | str | None = None,
+        **wishes: Unpack[Wishes],
     ) -> Results:
-        """The items closest to ``text``, or to a ``vector`` of the catalogue's own length.
+        """The items closest to ``text``, to a ``vector`` of the catalogue's length, to an image.
 
-        Give one of the two; the other arguments are those of :meth:`similar`. Raises
-        InvalidParameter or InvalidVector for bad arguments, EmbedderError where the text cannot
-        be embedded.
+        Give one of the three; an ``image`` is bytes, or base64 text. What else can be asked for is
+        told by :class:`Wishes`. Raises InvalidParameter or InvalidVector for bad arguments,
+        EmbedderError where the text cannot be embedded.
         """
         began = time.perf_counter()
         view = self._fresh()
-        name = view.entry.catalogue.vector(using)
-        if (text is None) == (vector is None):
-            raise InvalidParameter("text", "search takes a text or a vector, one of the two")
-        given = vector if text is None else self._embed(view.entry, name, check_text("text", text))
-        spec = view.entry.catalogue.vectors[name]
-        checked: Any = vectors.check(given, view.entry.stamps[name].dims)
-        if spec.metric == "cosine":
-            checked = vectors.normalise(checked)
-        blob = vectors.to_bytes(checked, spec.type)
-        excluded = set(check_names("exclude", exclude))
-        page = Page(limit, offset, where, excluded, fields, min_score)
-        return self._nearest(view, name, blob, page, exact, began)
+        asked = self._asked(view.entry.catalogue, wishes)
+        given = [each for each in (text, vector, image) if each is not None]
+        if len(given) != 1:
+            raise InvalidParameter("text", "search takes a text, a vector or an image, one of them")
+        shares = shares_of(asked.get("using"), view.entry.catalogue)
+
+        def question() -> Question:
+            if asked.get("mode") == "text":
+                return self._asking.by_words(next(iter(shares)), text)
+            if text is not None:
+                return self._asking.by_text(view, text, shares)
+            if vector is not None:
+                return self._asking.by_vector(view, vector, shares)
+            return self._asking.by_image(view, image, shares)
+
+        if not is_plain(asked):
+            return self._ranked(view, asked, ("search", *given), question, began)
+        [probe] = question().probes
+        blob = vectors.to_bytes(probe.centre, view.entry.catalogue.vectors[probe.vector].type)
+        return self._nearest(view, probe.vector, blob, asked, (), began)
 
     def related(
         self,
@@ -176,20 +152,19 @@ class Recommender:
         """
         began = time.perf_counter()
         view = self._fresh()
-        excluded = {check_text("id", id), *check_names("exclude", exclude)}
-        check_page(limit, offset, len(excluded))
-        check_min_score(min_score)
-        page = Page(limit, offset, (), excluded, fields, min_score)
+        wishes: Wishes = {
+            "limit": limit, "offset": offset, "exclude": exclude, "fields": fields,
+            "min_score": min_score,
+        }  # fmt: skip
+        page = page_of(wishes, (check_text("id", id),))
         found = listing.read(self._client, view, id, page)
         if found is None:
-            raise self._no_item(id)
+            raise unknown_item(self.name, id)
         if isinstance(found, listing.NoList):  # it has just changed
-            return self.similar(
-                id, limit=limit, offset=offset, exclude=exclude, fields=fields,
-                using=found.vector, min_score=min_score,
-            )  # fmt: skip
-        hits, near = found
-        return self._results(view, near.vector, hits, limit, near.exact, began, is_whole=True)
+            wishes["using"] = found.vector
+            return self.similar(id, **wishes)
+        shown, near = found
+        return self._results(view, near.vector, shown, limit, near.exact, began, is_whole=True)
 
     def recommend(
         self,
@@ -197,64 +172,34 @@ class Recommender:
         unlike: Sequence[Any] = (),
         *,
         strategy: Strategy = "average",
-        limit: int = 10,
-        offset: int = 0,
-        where: Where = (),
-        exclude: Collection[str] = (),
-        fields: Sequence[str] | None = None,
-        using: str | None = None,
-        min_score: float | None = None,
-        exact: bool = False,
-        **wishes: Any,
+        half_life: float | None = None,
+        **wishes: Unpack[Wishes],
     ) -> Results:
         """The items most like what is in ``like`` and least like what is in ``unlike``.
 
-        Both hold ids, or ``{"id": ...}``, ``{"text": ...}``, ``{"vector": [...]}``, with a
-        ``"weight"`` (1) if one counts more; every id that is named is left out of the answer. Only
-        ``unlike`` gives what is least like all else. ``strategy`` average looks around one vector
-        (see :func:`recommender.seeds.average`), best compares with each of them and counts the
-        nearest, sum counts all; ``score`` is then what that gives, about -1..1.
-        The other arguments are those of :meth:`similar`. Raises UnknownItem, InvalidParameter.
+        Both hold ids, or ``{"id": ...}``, ``{"text": ...}``, ``{"vector": [...]}``,
+        ``{"image": ...}``, with a ``"weight"`` (1) if one counts more, an id with a ``"catalogue"``
+        if it is of another one with the same embedder; every id of this catalogue that is named is
+        left out of the answer. Only ``unlike`` gives what is least like all else. ``strategy``
+        average looks around one vector (see :func:`recommender.seeds.average`), best compares with
+        each of them and counts the nearest, sum counts all; ``score`` is then what that gives,
+        about -1..1. With ``half_life`` the likes are in the order in which they were viewed, the
+        latest last: so many places earlier one counts half. What else can be asked for is told by
+        :class:`Wishes`. Raises UnknownItem, InvalidParameter.
         """
         began = time.perf_counter()
         view = self._fresh()
-        vector = view.entry.catalogue.vector(using)
-        seeds = self._seeds(view, vector, like, unlike, strategy)
-        named = {*seeds.ids, *check_names("exclude", exclude)}
-        page = Page(limit, offset, where, named, fields, min_score)
-        ranking = ranking_of(view.entry.catalogue, **{**PLAIN_WISHES, **wishes})
-        spec = view.entry.catalogue.vectors[vector]
-        blob = vectors.to_bytes(seeds.centre, spec.type)
-        more = (
-            [] if seeds.rate is None else [vectors.to_bytes(row, spec.type) for row in seeds.likes]
-        )
-        hits = Ranked(self._client, view, vector).hits(
-            blob, Item("", seeds.fields), page, ranking, exact=exact, more=more, rate=seeds.rate
-        )
-        return self._results(view, vector, hits, limit, exact, began)
-
-    def _seeds(self, view: View, vector: str, like: Any, unlike: Any, strategy: Any) -> Seeds:
-        """What is liked and disliked, as vectors."""
-        likes, unlikes = seeding.read("like", like), seeding.read("unlike", unlike)
-        if view.entry.catalogue.vectors[vector].metric != "cosine":
-            raise InvalidParameter("using", "recommend needs a vector whose metric is cosine")
-
-        def row(parameter: str, seed: Seed) -> tuple[Any, dict[str, Any] | None]:
-            if seed.kind == "id":
-                id = check_text(parameter, seed.value)
-                blob = hashes.read_vector(self._client, view.prefix, id, vector)
-                if blob is None:
-                    raise self._no_item(id)
-                spec = view.entry.catalogue.vectors[vector]
-                return vectors.from_bytes(blob, spec.type), dict(self.item(id).fields)
-            if seed.kind == "text":
-                return self._embed(view.entry, vector, check_text(parameter, seed.value)), None
-            return vectors.check(seed.value, view.entry.stamps[vector].dims), None
-
-        return seeding.gathered(
-            [(seed, *row("like", seed)) for seed in likes],
-            [(seed, *row("unlike", seed)) for seed in unlikes],
-            strategy,
+        asked = self._asked(view.entry.catalogue, wishes)
+        likes = seeding.faded(seeding.read("like", like), half_life)
+        unlikes = seeding.read("unlike", unlike)
+        seeding.check_sides(likes, unlikes, strategy)
+        shares = shares_of(asked.get("using"), view.entry.catalogue)
+        return self._ranked(
+            view,
+            asked,
+            ("recommend", list(map(str, likes)), list(map(str, unlikes)), strategy),
+            lambda: self._asking.by_likes(view, likes, unlikes, strategy, shares),
+            began,
         )
 
     def item(self, id: str, *, fields: Sequence[str] | None = None, vectors: bool = False) -> Item:
@@ -264,7 +209,7 @@ class Recommender:
         names = [*view.wanted(fields), *(view.given if vectors else ())]
         stored = hashes.read(self._client, view.prefix, check_text("id", id), names)
         if stored is None:
-            raise self._no_item(id)
+            raise unknown_item(self.name, id)
         pairs: list[bytes] = []
         for name, blob in zip(names, stored, strict=True):
             if blob is not None:
@@ -295,24 +240,82 @@ class Recommender:
         """What the engine says of the live index. Raises IndexNotReady where there is none."""
         return index.get_state(self._client, self.name)
 
+    def _asked(self, catalogue: Catalogue, wishes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The wishes with those of their preset."""
+        check_known(wishes)
+        name = wishes.get("preset")
+        return wishes if name is None else with_preset(wishes, presets.find(catalogue, name))
+
     def _nearest(
-        self, view: View, vector: str, blob: bytes, page: Page, exact: bool, began: float
+        self,
+        view: View,
+        vector: str,
+        blob: bytes,
+        asked: Mapping[str, Any],
+        named: Collection[str],
+        began: float,
     ) -> Results:
-        check_page(page.limit, page.offset, len(page.exclude))
-        check_min_score(page.min_score)
+        """The answer of the index itself, in one round trip."""
+        page = page_of(asked, named)
         spec = view.entry.catalogue.vectors[vector]
         names = view.wanted(page.fields)
-        needed = page.offset + page.limit + len(page.exclude)
+        needed = page.end + len(page.exclude)
         filter = self._filter(view, page.where, counted=spec.index == "hnsw")
         policy: query.Policy | None = None
         rows: list[query.Found] = []
         if filter is not None:
+            exact = asked.get("exact", False)
             policy = policy_of(filter, view.items, exact) if spec.index == "hnsw" else None
             pool = pool_of(needed, policy)
             knn = query.Knn(self.name, vector, blob, pool, needed, filter.text, names, policy)
             rows = query.knn(self._client, knn)
-        hits = view.hits(rows, spec.metric, page)
-        return self._results(view, vector, hits, page.limit, policy in ("each", None), began)
+        shown = view.hits(rows, vector, page)
+        return self._results(view, vector, shown, page.limit, policy in ("each", None), began)
+
+    def _ranked(
+        self,
+        view: View,
+        asked: Mapping[str, Any],
+        seeds: Sequence[Any],
+        ask: Callable[[], Question],
+        began: float,
+    ) -> Results:
+        """The answer to a question with a ranking; ``ask`` makes it, which may take a model."""
+        catalogue = view.entry.catalogue
+        ranking, digest, token = ranking_of(asked, catalogue), "", asked.get("next")
+        if token is not None:
+            digest = pools.asked_of(*seeds, **asked)
+        if token not in (None, pools.START):
+            return self._following(view, asked, digest, began)
+        question = ask()
+        page = page_of(asked, question.named)
+        view.wanted(page.fields)
+        base = condition(view, question, page.where, ranking)
+        rows = []
+        if base is not None:
+            rows = Ranked(self._client, view, question, page, ranking).rows(base)
+        shown = hits.made(
+            self._client, view, rows[page.offset : page.end], page.fields, question.fields
+        )
+        found = self._results(view, question.vector, shown, page.limit, ranking.exact, began)
+        if token is None or base is None:
+            return found
+        pool = Pool(self.name, view.entry.generation, digest, base, rows, question.fields)
+        return replace(found, next=pools.begin(self._client, pool, page.end))
+
+    def _following(
+        self, view: View, asked: Mapping[str, Any], digest: str, began: float
+    ) -> Results:
+        """The page that the token ``next`` names, out of the pool that was kept."""
+        page, token = page_of(asked), asked["next"]
+        view.wanted(page.fields)
+        pool, offset = pools.read(self._client, token, catalogue=self.name, asked=digest)
+        taken = pools.take(self._client, pool, offset, page.limit, generation=view.entry.generation)
+        shown = hits.made(self._client, view, taken.rows, page.fields, pool.seed)
+        vector = next(iter(shares_of(asked.get("using"), view.entry.catalogue)))
+        exact = bool(asked.get("exact"))
+        found = self._results(view, vector, shown, page.limit, exact, began)
+        return replace(found, next=pools.following(token, taken.offset))
 
     def _results(
         self,
@@ -365,32 +368,6 @@ class Recommender:
             return Facet(name, kind, values=counts, count=len(counts))
         count, low, high = query.number_range(self._client, self.name, condition, name)
         return Facet(name, kind, count=count, min=low, max=high) if count else Facet(name, kind)
-
-    def _embed(self, entry: Entry, name: str, text: str) -> Any:
-        spec, stamp = entry.catalogue.vectors[name], entry.stamps[name]
-        key = (stamp.embedder, stamp.dims)
-        if key not in self._embedders:
-            embedder = make_embedder(spec.embedder, spec.dims, self._settings)
-            if (embedder.name, embedder.dims) != key:
-                raise ModelMismatch(
-                    f"{self.name!r} was embedded by {stamp.embedder} with {stamp.dims} numbers,"
-                    f" this is {embedder.name} with {embedder.dims}",
-                    remedy="Use the same model, or load the catalogue again under another name",
-                )
-            self._embedders[key] = embedder
-        [vector] = self._embedders[key].embed([text])
-        if np.isnan(vector).any():
-            raise InvalidParameter(
-                "text", f"the embedder knows no word of {text[:60]!r}", remedy="Use other words"
-            )
-        return vector
-
-    def _no_item(self, id: str) -> UnknownItem:
-        return UnknownItem(
-            f"there is no item {id!r} in {self.name!r}",
-            remedy="Ids are compared letter by letter",
-            parameter="id",
-        )
 
     def _fresh(self) -> View:
         """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile."""

@@ -26,7 +26,6 @@ from urllib.parse import quote
 
 from recommender.arguments import check_page
 from recommender.errors import InvalidParameter, RelatedNotBuilt, suggest
-from recommender.listing import fields_of
 from recommender.nearest import DIGITS
 from recommender.store import catalogues, neighbours
 from recommender.store.connection import Client, Server
@@ -152,9 +151,8 @@ def _listed(
     lists = list(neighbours.read_many(client, prefix, ids))
     wanted = list(dict.fromkeys(other for near in lists if near for other in near.ids))
     _, items = neighbours.read_items(client, view.prefix, wanted, names)
-    encoded = [name.encode() for name in names]
     shown = {
-        id: fields_of(view, encoded, values)
+        id: view.fields(names, values)
         for id, values in zip(wanted, items, strict=True)
         if values is not None
     }

@@ -56,25 +56,32 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer. ``score`` is the similarity, higher is closer (see :class:`Results`).
+    """One answer.
 
-    ``why`` tells what put it in its place, where that was asked for.
+    ``score`` is the similarity, higher is closer, and ``relevance`` the same on 0..1 for this
+    catalogue (see :class:`Results`); both are None for a fallback. ``source`` tells what found it;
+    ``why`` what put it in its place, where that was asked for.
     """
 
     id: str
-    score: float
+    score: float | None
     fields: Mapping[str, Any]
     source: str = "vector"
     why: Mapping[str, Any] | None = None
+    relevance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
     """Hits, best first, ties in the order of their ids, and what is to be known about them.
 
-    ``score`` is the product of the vectors (-1..1) for cosine and ip, 1 / (1 + distance) for l2.
+    ``score`` is the product of the vectors (-1..1) for cosine and ip, 1 / (1 + distance) for l2;
+    in mode text, where no vector is looked at, how good the words fit by the best that fits (0..1).
+    ``relevance`` puts it on 0 (like a random pair of this catalogue) to 1 (the same), so that it
+    means the same for every model; None where the catalogue has no calibration.
     ``complete`` is False when fewer hits came back than were asked for, or when the index was
     still being built; ``exact`` is True when every item was compared; ``took_ms`` is milliseconds.
+    ``next`` is the token of the following page, where that was asked for and there is one.
     """
 
     items: list[Hit]
@@ -86,6 +93,7 @@ class Results:
     embedder: str
     exact: bool
     took_ms: float
+    next: str | None = None
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.items)
@@ -96,7 +104,13 @@ class Results:
     def to_dict(self) -> dict[str, Any]:
         """The answer as it goes out over HTTP and ``--json``."""
         hits = [
-            {"id": hit.id, "score": hit.score, "fields": hit.fields, "source": hit.source}
+            {
+                "id": hit.id,
+                "score": hit.score,
+                "relevance": hit.relevance,
+                "fields": hit.fields,
+                "source": hit.source,
+            }
             | ({"why": hit.why} if hit.why else {})
             for hit in self.items
         ]

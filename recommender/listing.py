@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from recommender.errors import RelatedNotBuilt
 from recommender.items import Hit
@@ -10,7 +10,8 @@ from recommender.nearest import DIGITS
 from recommender.store import hashes, neighbours
 from recommender.store.connection import Client
 from recommender.store.neighbours import Built, Near
-from recommender.view import Page, View
+from recommender.view import View
+from recommender.wishes import Page
 
 
 class NoList(NamedTuple):
@@ -40,8 +41,8 @@ def read(client: Client, view: View, id: str, page: Page) -> tuple[list[Hit], Ne
 
 def _hits(client: Client, view: View, id: str, page: Page, near: Near) -> list[Hit] | None:
     names, wanted = view.wanted(page.fields), page.offset + page.limit
-    encoded = [name.encode() for name in names]
     listed = _listed(near, page)
+    calibration = view.entry.calibration.get(near.vector)
     hits: list[Hit] = []
     for start in range(0, max(len(listed), 1), wanted):  # more than once where items are gone
         part = listed[start : start + wanted]
@@ -52,19 +53,12 @@ def _hits(client: Client, view: View, id: str, page: Page, near: Near) -> list[H
             return None
         for (other, _, score), values in zip(part, items, strict=True):
             if values is not None:
-                hits.append(Hit(other, score, fields_of(view, encoded, values), "related"))
+                own = view.fields(names, values)
+                relevance = None if calibration is None else calibration.of(score)
+                hits.append(Hit(other, score, own, "related", None, relevance))
         if len(hits) >= wanted:
             break
     return hits[page.offset : wanted]
-
-
-def fields_of(view: View, names: list[bytes], values: list[bytes | None]) -> dict[str, Any]:
-    """Stored ``values`` of the fields ``names`` (None: it has none) as Python's own."""
-    pairs: list[bytes] = []
-    for name, value in zip(names, values, strict=True):
-        if value is not None:
-            pairs += (name, value)
-    return view.unpacked(pairs)
 
 
 def _listed(near: Near, page: Page) -> list[tuple[str, bytes, float]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
 
+from recommender import presets
 from recommender.batch import Comparer, batches
 from recommender.catalogue import PARENT, Catalogue, VectorSpec
 from recommender.convert import Converter, parse_vector
@@ -28,12 +29,13 @@ from recommender.store.embeddings import Kept
 class Opening:
     """A catalogue as it will be written: its entry, and what turns records into its items.
 
-    ``is_new`` means that nothing of it is in Redis yet; ``embedders`` are by the vector's name,
-    none for a vector that is given.
+    ``is_new`` means that nothing of it is in Redis yet, ``is_changed`` that its entry is not;
+    ``embedders`` are by the vector's name, none for a vector that is given.
     """
 
     entry: Entry
     is_new: bool
+    is_changed: bool
     embedders: Mapping[str, Embedder]
     converter: Converter
 
@@ -97,9 +99,11 @@ def open_for_writing(
     }
     if kept is not None:
         kept.check_same(catalogue, stamps)
+        catalogue = catalogue.with_presets({**kept.catalogue.presets, **catalogue.presets})
+    presets.check(catalogue)
     converter = Converter(catalogue, {name: stamp.dims for name, stamp in stamps.items()})
     entry = Entry(catalogue, kept.generation if kept else 1, stamps)
-    return Opening(entry, kept is None, embedders, converter)
+    return Opening(entry, kept is None, kept != entry, embedders, converter)
 
 
 def _embedder(client: Client, name: str, dims: int | None, settings: Settings) -> Embedder:

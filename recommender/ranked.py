@@ -1,250 +1,236 @@
-"""A question with a ranking: candidates from the legs, scored, spread out, and made into hits."""
+"""A question with a ranking: its candidates in order, and what put each in its place."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import legs, vectors
-from recommender.arguments import check_min_score, check_page
+from recommender import calibration, fallbacks, fusion, lexical, scoring, vectors
+from recommender.candidates import Candidates, Finder
 from recommender.catalogue import vector_field
-from recommender.items import Hit, Item
-from recommender.ranking import Candidate, Ranking, in_groups, relative, score, spread_out, why
-from recommender.store import hashes, query
+from recommender.collapse import collapse, threshold_of
+from recommender.cut import natural_cut
+from recommender.parts import any_of
+from recommender.question import Question
+from recommender.scoring import Floats, Places
+from recommender.store import candidates as store
 from recommender.store.connection import Client
-from recommender.store.query import Span
-from recommender.view import Page, View, Where
-from recommender.where import EVERYTHING, parse
-
-SPAN_SECONDS = 60.0
-"""How old the knowledge of a number's span may be."""
-
-EACH_UP_TO = 100_000
-"""Items up to which a leg compares all that pass its filter."""
+from recommender.store.pools import Row
+from recommender.view import View, least_score
+from recommender.wishes import MAX_POOL, Page, Ranking, Where
 
 SPREAD = 5
 """Diversity chooses among so many candidates for each hit that is wanted."""
 
-Rate = Callable[[NDArray[np.floating[Any]]], NDArray[np.floating[Any]]]
-"""Unit vectors ``(n, dims)`` -> their scores ``(n,)``."""
+Told = dict[int, dict[str, Any]]
+"""For the places of candidates why they stand where they do; empty where nobody asked."""
+
+
+def condition(view: View, question: Question, where: Where, ranking: Ranking) -> str | None:
+    """What every hit passes, in the engine's own text; None where nothing can.
+
+    ``where``, and what the seed has in the fields of ``same`` and has not in those of ``differ``.
+    """
+    seed = question.fields
+    if any(name not in seed for name in ranking.same):  # nothing is the same as nothing
+        return None
+    relative: list[Any] = [any_of(name, seed[name]) for name in ranking.same]
+    relative += [{"not": any_of(name, seed[name])} for name in ranking.differ if name in seed]
+    if not relative:
+        return view.parse(where)
+    return view.parse([*(where if isinstance(where, (list, tuple)) else [where]), *relative])
 
 
 class Ranked:
-    """Answers questions with a ranking about one vector of a catalogue."""
+    """One question with its ranking, put to one catalogue."""
 
-    def __init__(self, client: Client, view: View, vector: str) -> None:
+    def __init__(
+        self, client: Client, view: View, question: Question, page: Page, ranking: Ranking
+    ) -> None:
         self._client = client
         self._view = view
-        self._vector = vector
-        self._catalogue = view.entry.catalogue
-        self._spec = self._catalogue.vectors[vector]
+        self._question = question
+        self._page = page
+        self._ranking = ranking
+        self._finder = Finder(client, view, question, ranking, page.exclude)
 
-    def hits(
-        self,
-        blob: bytes,
-        seed: Item,
-        page: Page,
-        ranking: Ranking,
-        *,
-        exact: bool,
-        more: Sequence[bytes] = (),
-        rate: Rate | None = None,
-    ) -> list[Hit]:
-        """The hits of the page, best first, ties by id; those excluded are never among them.
-
-        Candidates are the nearest to ``blob`` and to ``more`` vectors; ``rate`` gives their scores
-        where these are not the similarity to ``blob``.
-        """
-        check_page(page.limit, page.offset, len(page.exclude))
-        check_min_score(page.min_score)
-        names = self._view.wanted(page.fields)
-        conditions = relative(ranking, seed.fields)
-        base = None if conditions is None else self._view.parse(_joined(page.where, conditions))
-        if base is None:
-            return []
-        now = time.time()
-        spans = self._spans(ranking)
-        rows = self._rows(blob, base, seed, page, ranking, spans, now, exact=exact, more=more)
-        candidates = self._candidates(rows, page, rate)
-        score(
-            candidates,
-            ranking,
-            seed.fields,
-            {name: (span.least, span.greatest) for name, span in spans.items()},
-            self._matching(candidates, ranking),
-            now,
-        )
-        candidates.sort(key=lambda candidate: (-candidate.total, candidate.id))
-        candidates = in_groups(candidates, ranking)
-        if ranking.diversity and candidates:
-            candidates = self._spread(candidates, page, ranking)
-        shown = candidates[page.offset : page.offset + page.limit]
-        return self._made(shown, names, seed, ranking)
-
-    def _rows(
-        self,
-        blob: bytes,
-        base: str,
-        seed: Item,
-        page: Page,
-        ranking: Ranking,
-        spans: Mapping[str, Span],
-        now: float,
-        *,
-        exact: bool,
-        more: Sequence[bytes],
-    ) -> list[query.Found]:
-        needed = page.offset + page.limit + len(page.exclude)
-        pool = max(ranking.pool, 2 * needed)
-        if exact:
-            return query.knn(self._client, self._knn(blob, base, max(self._view.items, 1), ranking))
-        texts = legs.filters(base, ranking.boosts, seed.fields, spans, self._catalogue, now)
-        firsts = legs.extremes(base, ranking.boosts, spans)
-        share = max(pool // 2 // max(len(texts) - 1, 1), 30)
-        sizes = [pool if len(texts) == 1 else pool // 2, *[share] * (len(texts) - 1)]
-        knns = [
-            self._knn(blob, text, size, ranking) for text, size in zip(texts, sizes, strict=True)
-        ]
-        vector = vector_field(self._vector)
-        columns = [vector, *ranking.columns]
-        name = self._catalogue.name
-        first = [query.Sorted(name, text, by, up, share, columns) for text, by, up in firsts]
-        size = max(pool // 2 // max(len(more), 1), 30)
-        others = [self._knn(other, base, size, ranking, (vector,)) for other in more]
-        answers = query.many(self._client, [*knns, *others, *first])
-        found = {row.key: row for rows in answers[: len(knns)] for row in rows}
-        for rows in answers[len(knns) :]:
-            fresh = [row for row in rows if row.key not in found]
-            found |= {row.key: row for row in self._measured(fresh, blob)}
-        return list(found.values())
-
-    def _measured(self, rows: Sequence[query.Found], blob: bytes) -> list[query.Found]:
-        """Rows that came without a distance, with the one that the engine would give them."""
-        dtype = vectors.DTYPES[self._spec.type]
-        query_vector = np.frombuffer(blob, dtype).astype(np.float64)
-        key = vector_field(self._vector).encode()
-        blobs = [dict(zip(row.fields[::2], row.fields[1::2], strict=True)).get(key) for row in rows]
-        kept = [row for row, stored in zip(rows, blobs, strict=True) if stored is not None]
-        if not kept:
-            return []
-        joined = b"".join(stored for stored in blobs if stored is not None)
-        matrix = np.frombuffer(joined, dtype).astype(np.float64).reshape(len(kept), -1)
-        if self._spec.metric == "l2":
-            distances = ((matrix - query_vector) ** 2).sum(axis=1)
-        else:
-            distances = 1.0 - matrix @ query_vector
-        return [
-            query.Found(row.key, float(distance), row.fields)
-            for row, distance in zip(kept, distances, strict=True)
-        ]
-
-    def _knn(
-        self, blob: bytes, filter: str, size: int, ranking: Ranking, more: Sequence[str] = ()
-    ) -> query.Knn:
-        policy: query.Policy | None = None
-        if self._spec.index == "hnsw":
-            few = self._view.items <= EACH_UP_TO
-            policy = (
-                "each"
-                if few and (filter != EVERYTHING or size >= self._view.items)
-                else ("graph" if filter == EVERYTHING else "batches")
+    def rows(self, base: str) -> list[Row]:
+        """All candidates that pass the filter ``base``, best first, ties by id; then fallbacks."""
+        page, ranking = self._page, self._ranking
+        found = self._finder.find(base, page.end + len(page.exclude))
+        scores, relevances = self._scores(found), self._relevances(found)
+        totals, told = self._totals(found, scores)
+        order = scoring.ordered(totals, found.ids)
+        order = order[self._is_wanted(found, scores, relevances)[order]][:MAX_POOL]
+        if ranking.cut is not None:
+            order = order[: natural_cut(totals[order])]
+        if ranking.collapse is not None and len(order):
+            order = self._collapsed(found, order, told)
+        if ranking.group_by is not None:
+            groups = [found.groups[at] for at in order]
+            order = order[scoring.in_groups(groups, ranking.group_size)]
+        if ranking.diversity and len(order):
+            order = self._spread(found, totals, order, told)
+        rows = [
+            Row(
+                found.ids[at],
+                float(scores[at]),
+                None if relevances is None else round(float(relevances[at]), 6),
+                self._source(found, at),
+                told.get(at),
             )
-        columns = [*more, *ranking.columns]
-        return query.Knn(
-            self._catalogue.name, self._vector, blob, size, size, filter, columns, policy
+            for at in order.tolist()
+        ]
+        return rows + self._fallbacks(rows, base)
+
+    def _scores(self, found: Candidates) -> Floats:
+        """The similarity of each candidate; in mode text how good the words fit by the best."""
+        if not self._question.probes:
+            return np.round(fusion.shared(found.words), 6)
+        shares = np.array([probe.share for probe in self._question.probes])
+        return np.asarray(np.round(found.similarity @ shares, 6))
+
+    def _relevances(self, found: Candidates) -> Floats | None:
+        """The same on 0..1; None where that was not measured for each of the vectors."""
+        known, probes = self._view.entry.calibration, self._question.probes
+        if not probes or any(probe.vector not in known for probe in probes):
+            return None
+        parts = {
+            probe.vector: known[probe.vector].relevance(found.similarity[:, at])
+            for at, probe in enumerate(probes)
+        }
+        return calibration.blended(parts, {probe.vector: probe.share for probe in probes})
+
+    def _totals(self, found: Candidates, scores: Floats) -> tuple[Floats, Told]:
+        """What decides: similarity, words or both, and the boosts; six digits."""
+        base = self._fused(found, scores)
+        weights = np.array([boost.weight for boost in self._ranking.boosts])
+        totals = np.round(base + found.signals @ weights, 6)
+        if not self._ranking.explain:
+            return totals, {}
+        told = {at: self._reasons(found, scores, at) for at in range(len(found.ids))}
+        for at, reasons in told.items():
+            reasons["total"] = float(totals[at])
+        if self._ranking.mode != "vector":
+            shares, ranks = fusion.shared(found.words), fusion.ranks(found.words)
+            for at in np.flatnonzero(~np.isnan(found.words)).tolist():
+                told[at]["words"] = {
+                    "bm25": round(float(found.words[at]), 6),
+                    "share": round(float(shares[at]), 6),
+                    "rank": int(ranks[at]),
+                }
+            for at, reasons in told.items():
+                reasons["base"] = round(float(base[at]), 6)
+        return totals, told
+
+    def _fused(self, found: Candidates, scores: Floats) -> Floats:
+        """What the boosts are added to."""
+        if self._ranking.mode != "hybrid":
+            return scores
+        ratio = self._ranking.semantic_ratio
+        if ratio == lexical.RRF:
+            return fusion.rrf(fusion.ranks(scores), fusion.ranks(found.words))
+        return fusion.blend(scores, found.words, lexical.RATIO if ratio is None else float(ratio))
+
+    def _reasons(self, found: Candidates, scores: Floats, at: int) -> dict[str, Any]:
+        """What is known of one candidate's place before the others are looked at."""
+        question, boosts = self._question, self._ranking.boosts
+        reasons: dict[str, Any] = {
+            "similarity": float(scores[at]),
+            "boosts": {
+                boost.text: round(boost.weight * float(signal), 6)
+                for boost, signal in zip(boosts, found.signals[at], strict=True)
+            },
+        }
+        if len(question.probes) > 1:
+            reasons["similarities"] = {
+                probe.vector: round(float(value), 6)
+                for probe, value in zip(question.probes, found.similarity[at], strict=True)
+            }
+        if len(question.likes) > 1:
+            reasons["nearest"] = question.likes[found.liked[at]]
+        known = self._view.entry.calibration.get(question.vector)
+        if known is not None and len(question.probes) == 1:
+            reasons["relevance"] = known.words(float(scores[at]))
+        return reasons
+
+    def _is_wanted(
+        self, found: Candidates, scores: Floats, relevances: Floats | None
+    ) -> NDArray[np.bool_]:
+        """Which candidates may be shown; NaN is the score of a vector that others wrote."""
+        page, question = self._page, self._question
+        wanted = np.isfinite(scores)
+        if self._ranking.mode == "text":
+            wanted &= ~np.isnan(found.words)
+        if page.min_relevance is not None and relevances is not None:
+            wanted &= np.round(relevances, 6) >= page.min_relevance
+        else:  # says what is missing
+            least_score(page, self._view.entry.calibration.get(question.vector))
+        return wanted if page.min_score is None else wanted & (scores >= page.min_score)
+
+    def _source(self, found: Candidates, at: int) -> str:
+        """What found it."""
+        if self._ranking.mode == "hybrid":
+            return "vector" if math.isnan(found.words[at]) else "hybrid"
+        return self._ranking.mode
+
+    def _collapsed(self, found: Candidates, order: Places, told: Told) -> Places:
+        """The order without what is as good as the same as the seed or something before it."""
+        question, ids = self._question, [found.ids[at] for at in order]
+        metric = self._view.entry.catalogue.vectors[question.vector].metric
+        known = self._view.entry.calibration.get(question.vector) if metric == "cosine" else None
+        seed = question.probes[0].centre if question.named and len(question.named) == 1 else None
+        left = collapse(
+            self._units(ids),
+            threshold_of(self._ranking.collapse, known),
+            None if seed is None or not question.probes else vectors.normalise(seed),
         )
+        for place in left.kept:
+            if order[place] in told:
+                told[int(order[place])] |= left.why(place, ids)
+        return order[left.kept]
 
-    def _candidates(
-        self, rows: Sequence[query.Found], page: Page, rate: Rate | None
-    ) -> list[Candidate]:
-        candidates = []
-        for row in rows:
-            id = self._view.id_of(row.key)
-            similarity = vectors.score_of(row.distance, self._spec.metric)
-            if id not in page.exclude and similarity == similarity:
-                candidates.append(Candidate(id, similarity, self._view.unpacked(row.fields)))
-        if rate is not None and candidates:
-            for candidate, rated in zip(
-                candidates, rate(self._unit_vectors(candidates)), strict=True
-            ):
-                candidate.score = float(rated)
-        for candidate in candidates:
-            candidate.score = round(candidate.score, 6)
-        least = -math.inf if page.min_score is None else page.min_score
-        return [candidate for candidate in candidates if candidate.score >= least]
+    def _spread(self, found: Candidates, totals: Floats, order: Places, told: Told) -> Places:
+        """The order by diversity; what decided it is told."""
+        count = self._page.end
+        among, rest = order[: SPREAD * count + 20], order[SPREAD * count + 20 :]
+        units = self._units([found.ids[at] for at in among])
+        places, nearest = scoring.spread_out(totals[among], units, self._ranking.diversity, count)
+        for at, near in zip(among.tolist(), nearest.tolist(), strict=True):
+            if at in told and not math.isnan(near):
+                told[at]["mmr"] = {"total": float(totals[at]), "nearest_chosen": round(near, 6)}
+        return np.concatenate([among[places], rest])
 
-    def _matching(self, candidates: Sequence[Candidate], ranking: Ranking) -> dict[str, set[str]]:
-        conditions = {boost.condition for boost in ranking.boosts if boost.kind == "match"}
-        keys = [self._view.prefix + candidate.id for candidate in candidates]
-        found: dict[str, set[str]] = {}
-        for condition in conditions:
-            text = parse(condition, self._catalogue)
-            met = (
-                set()
-                if text is None
-                else query.meeting(self._client, self._catalogue.name, text, keys)
-            )
-            found[condition] = {self._view.id_of(key) for key in met}
-        return found
-
-    def _spans(self, ranking: Ranking) -> dict[str, Span]:
-        known, now = self._view.spans, time.monotonic()
-        spans: dict[str, Span] = {}
-        for name in {boost.field for boost in ranking.boosts if boost.kind in ("high", "low")}:
-            if name not in known or known[name][0] < now - SPAN_SECONDS:
-                known[name] = now, query.span(self._client, self._catalogue.name, name)
-            # Where nobody has a value the signal is 0 for all.
-            spans[name] = known[name][1] or Span(*[0.0] * len(Span._fields))
-        return spans
-
-    def _spread(self, candidates: list[Candidate], page: Page, ranking: Ranking) -> list[Candidate]:
-        count = page.offset + page.limit
-        among, rest = candidates[: SPREAD * count + 20], candidates[SPREAD * count + 20 :]
-        return spread_out(among, self._unit_vectors(among), ranking.diversity, count) + rest
-
-    def _unit_vectors(self, candidates: Sequence[Candidate]) -> NDArray[np.floating[Any]]:
-        ids = [candidate.id for candidate in candidates]
-        blobs = hashes.read_many(self._client, self._view.prefix, ids, [vector_field(self._vector)])
-        dims = self._view.entry.stamps[self._vector].dims
-        empty = np.zeros(dims, dtype=vectors.DTYPES[self._spec.type]).tobytes()
+    def _units(self, ids: Sequence[str]) -> NDArray[np.floating[Any]]:
+        """Vectors of length 1, by the question's main one; zeros for who has none any more."""
+        vector, entry = self._question.vector, self._view.entry
+        spec, dims = entry.catalogue.vectors[vector], entry.stamps[vector].dims
+        keys = [(self._view.prefix + id).encode() for id in ids]
+        blobs = store.read(self._client, keys, [vector_field(vector)])
+        empty = np.zeros(dims, dtype=vectors.DTYPES[spec.type]).tobytes()
         joined = b"".join(blob or empty for [blob] in blobs)
-        matrix = np.frombuffer(joined, vectors.DTYPES[self._spec.type]).astype(np.float32)
+        matrix = np.frombuffer(joined, vectors.DTYPES[spec.type]).astype(np.float32)
         unit: NDArray[np.floating[Any]] = np.nan_to_num(
             vectors.normalise(matrix.reshape(len(ids), dims))
         )
         return unit
 
-    def _made(
-        self, shown: Sequence[Candidate], names: Sequence[str], seed: Item, ranking: Ranking
-    ) -> list[Hit]:
-        """The hits with their fields; one that was deleted meanwhile is left out."""
-        ids = [candidate.id for candidate in shown]
-        read = [hashes.DIGEST, *(self._catalogue.fields if ranking.explain else names)]
-        found = hashes.read_many(self._client, self._view.prefix, ids, read)
-        hits = []
-        for candidate, (digest, *blobs) in zip(shown, found, strict=True):
-            if digest is None:
-                continue
-            pairs = [
-                part
-                for name, blob in zip(read[1:], blobs, strict=True)
-                if blob is not None
-                for part in (name.encode(), blob)
-            ]
-            candidate.fields = self._view.unpacked(pairs)
-            fields = {name: candidate.fields[name] for name in names if name in candidate.fields}
-            reason = why(candidate, ranking, seed.fields) if ranking.explain else None
-            hits.append(Hit(candidate.id, candidate.score, fields, why=reason))
-        return hits
-
-
-def _joined(where: Where, conditions: Sequence[Mapping[str, Any]]) -> Where:
-    if not conditions:
-        return where
-    given: Sequence[Any] = list(where) if isinstance(where, (list, tuple)) else [where]
-    return [*given, *conditions]
+    def _fallbacks(self, rows: Sequence[Row], base: str) -> list[Row]:
+        """What fills the page where there are too few rows."""
+        page, asked = self._page, self._ranking.fallbacks
+        if not asked or len(rows) >= page.end:
+            return []
+        filled = fallbacks.fill(
+            self._client, self._view.entry.catalogue, self._view.prefix, asked,
+            seed=self._question.fields, base=base, exclude={*page.exclude, *(r.id for r in rows)},
+            count=page.end - len(rows), spans=self._finder.spans(),
+        )  # fmt: skip
+        explain = self._ranking.explain
+        return [
+            Row(id, None, None, kind, {"fallback": kind} if explain else None)
+            for id, kind in filled
+        ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from recommender import metrics
 from recommender.arguments import check_page
 from recommender.engine import Recommender
 from recommender.errors import InvalidParameter, UnknownItem
-from recommender.items import Results
+from recommender.items import Hit, Results
 from recommender.judgements import draw
 from recommender.metrics import Estimate
 from recommender.selectivity import Condition, conditions
@@ -164,8 +165,13 @@ def _share(fast: Results, slow: Results) -> float:
     """The share of the exact answer that was found, NaN where that is empty."""
     if not slow.items:
         return float("nan")
-    last = min(hit.score for hit in slow)
-    return min(sum(hit.score >= last for hit in fast) / len(slow), 1.0)
+    last = min(_score(hit) for hit in slow)
+    return min(sum(_score(hit) >= last for hit in fast) / len(slow), 1.0)
+
+
+def _score(hit: Hit) -> float:
+    """A hit's score; a fallback, which has none, is as bad as can be."""
+    return -math.inf if hit.score is None else hit.score
 
 
 def _is_complete(fast: Results, slow: Results) -> bool:

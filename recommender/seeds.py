@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recommender.errors import InvalidParameter, brief, suggest
+from recommender.question import Probe, Rate, Rows
 from recommender.vectors import normalise
 
 MAX_SEEDS = 100
@@ -20,24 +20,32 @@ DISLIKE = 0.5
 
 Strategy = Literal["average", "best", "sum"]
 STRATEGIES = ("average", "best", "sum")
-KINDS = ("id", "text", "vector")
-
-Rows = NDArray[np.floating[Any]]
+KINDS = ("id", "text", "vector", "image")
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """One thing that is liked or not: ``kind`` is id, text or vector; ``weight`` is above 0."""
+    """One thing that is liked or not: ``kind`` is one of KINDS; ``weight`` is above 0.
+
+    ``catalogue`` names another catalogue that the id is of.
+    """
 
     kind: str
     value: Any
     weight: float
+    catalogue: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it in an explanation."""
+        return brief(self.value).strip("'") if self.kind in ("id", "text") else f"a {self.kind}"
 
 
 def read(parameter: str, given: Any) -> list[Seed]:
-    """Seeds from ids, or from ``{"id" | "text" | "vector": ..., "weight": 1}``.
+    """Seeds from ids, or from ``{"id" | "text" | "vector" | "image": ..., "weight": 1}``.
 
-    Raises InvalidParameter naming ``parameter``.
+    Beside an id may stand the ``catalogue`` that it is of. Raises InvalidParameter naming
+    ``parameter``.
     """
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence):
         raise InvalidParameter(
@@ -54,12 +62,13 @@ def _seed(parameter: str, given: Any) -> Seed:
     if isinstance(given, str):
         return Seed("id", given, 1.0)
     kinds = [kind for kind in KINDS if isinstance(given, Mapping) and kind in given]
-    if len(kinds) != 1 or set(given) - {kinds[0], "weight"}:
+    allowed = {"weight", *kinds[:1], *(["catalogue"] if kinds == ["id"] else [])}
+    if len(kinds) != 1 or set(given) - allowed:
         raise InvalidParameter(
             parameter,
             f"{brief(given)} is nothing that can be liked",
             remedy='Write an id, or one of {"id": ...}, {"text": ...}, {"vector": [...]},'
-            ' with a "weight" if you like',
+            ' {"image": ...}, with a "weight" if you like',
         )
     weight = given.get("weight", 1.0)
     is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
@@ -69,7 +78,48 @@ def _seed(parameter: str, given: Any) -> Seed:
             f"the weight {brief(weight)} cannot be",
             remedy=f"It is a number above 0, up to {MAX_WEIGHT:g}; what you dislike goes to unlike",
         )
-    return Seed(kinds[0], given[kinds[0]], float(weight))
+    return Seed(kinds[0], given[kinds[0]], float(weight), given.get("catalogue"))
+
+
+def faded(seeds: Sequence[Seed], half_life: Any) -> list[Seed]:
+    """The seeds, the latest last, each with half the weight of what came ``half_life`` later.
+
+    For "because you viewed". Raises InvalidParameter.
+    """
+    if half_life is None:
+        return list(seeds)
+    is_number = isinstance(half_life, (int, float)) and not isinstance(half_life, bool)
+    if not is_number or not 0 < half_life <= MAX_SEEDS:
+        raise InvalidParameter(
+            "half_life",
+            f"half_life is {brief(half_life)}",
+            remedy=f"It is how many likes later one counts twice: above 0, up to {MAX_SEEDS}",
+        )
+    last = len(seeds) - 1
+    return [
+        replace(seed, weight=seed.weight * 0.5 ** ((last - place) / half_life))
+        for place, seed in enumerate(seeds)
+    ]
+
+
+def check_sides(likes: Sequence[Seed], unlikes: Sequence[Seed], strategy: Any) -> None:
+    """Raises InvalidParameter for nothing at all, for both at once, and for the strategy."""
+    if strategy not in STRATEGIES:
+        raise InvalidParameter(
+            "strategy",
+            f"there is no strategy {brief(strategy)}",
+            remedy=suggest(str(strategy)[:40], STRATEGIES, "strategies"),
+        )
+    if not likes and not unlikes:
+        raise InvalidParameter(
+            "like", "nothing is liked and nothing is not", remedy="Name an id in like, at least"
+        )
+    liked = {(seed.value, seed.catalogue) for seed in likes if seed.kind == "id"}
+    both = [s for s in unlikes if s.kind == "id" and (s.value, s.catalogue) in liked]
+    if both:
+        raise InvalidParameter(
+            "unlike", f"{brief(both[0].value)} is liked and disliked", remedy="Name it on one side"
+        )
 
 
 def average(likes: Rows, like_weights: Rows, unlikes: Rows, unlike_weights: Rows) -> Rows:
@@ -115,7 +165,7 @@ def summed(likes: Rows, like_weights: Rows, unlikes: Rows, unlike_weights: Rows)
 
 
 def merged(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The fields of several liked items as one's: all their labels, the means of their numbers."""
+    """The fields of several liked items as one's: all labels, means of numbers, texts joined."""
     fields: dict[str, Any] = {}
     for name in dict.fromkeys(name for item in items for name in item):
         values = [item[name] for item in items if name in item]
@@ -124,68 +174,34 @@ def merged(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             fields[name] = list(labels.values())
         elif all(isinstance(value, (int, float)) for value in values):
             fields[name] = sum(values) / len(values)
+        elif all(isinstance(value, str) for value in values):
+            fields[name] = "\n".join(values)
     return fields
 
 
-@dataclass(frozen=True, slots=True)
-class Seeds:
-    """Likes and dislikes as vectors.
-
-    ``centre`` ``(dims,)`` is where to look first; ``likes`` ``(n, dims)``; ``rate`` gives the
-    scores of candidates where they are not the similarity to the centre; ``ids`` were named, and
-    ``fields`` are those of the liked items, merged.
-    """
-
-    centre: Rows
-    likes: Rows
-    rate: Callable[[Rows], Rows] | None
-    ids: Sequence[str]
-    fields: Mapping[str, Any]
+Weighted = tuple[Seed, Any]
+"""A seed and its vector ``(dims,)``."""
 
 
-Resolved = tuple[Seed, Any, "dict[str, Any] | None"]
-"""A seed, its vector ``(dims,)`` and its fields, where it is an item."""
-
-
-def gathered(liked: Sequence[Resolved], unliked: Sequence[Resolved], strategy: Any) -> Seeds:
-    """All seeds together. Raises InvalidParameter for none at all and for an unknown strategy."""
-    if strategy not in STRATEGIES:
-        raise InvalidParameter(
-            "strategy",
-            f"there is no strategy {brief(strategy)}",
-            remedy=suggest(str(strategy)[:40], STRATEGIES, "strategies"),
-        )
-    if not liked and not unliked:
-        raise InvalidParameter(
-            "like", "nothing is liked and nothing is not", remedy="Name an id in like, at least"
-        )
+def probe_of(
+    vector: str, share: float, liked: Sequence[Weighted], unliked: Sequence[Weighted], strategy: str
+) -> Probe:
+    """Where all seeds together say to look, by one vector of the catalogue."""
     dims = len([*liked, *unliked][0][1])
     likes, weights = _matrix(liked, dims)
     unlikes, unweights = _matrix(unliked, dims)
-    rates: dict[str, Callable[[Rows], Rows] | None] = {
-        "average": None,
+    if strategy == "average":
+        centre = average(likes, weights, unlikes, unweights)
+        return Probe(vector, share, centre, likes=likes)
+    rates: dict[str, Rate] = {
         "best": lambda rows: best(rows @ likes.T, rows @ unlikes.T),
         "sum": lambda rows: summed(rows @ likes.T, weights, rows @ unlikes.T, unweights),
     }
-    both = [*liked, *unliked]
-    return Seeds(
-        centre=_centre(strategy, likes, weights, unlikes, unweights),
-        likes=likes,
-        rate=rates[strategy],
-        ids=[seed.value for seed, _, _ in both if seed.kind == "id"],
-        fields=merged([fields for _, _, fields in liked if fields is not None]),
-    )
+    centre = likes[0] if len(likes) else average(likes, weights, unlikes, unweights)
+    return Probe(vector, share, centre, rate=rates[strategy], likes=likes)
 
 
-def _matrix(seeds: Sequence[Resolved], dims: int) -> tuple[Rows, Rows]:
-    rows = [np.asarray(vector, dtype=np.float64) for _, vector, _ in seeds]
+def _matrix(seeds: Sequence[Weighted], dims: int) -> tuple[Rows, Rows]:
+    rows = [np.asarray(vector, dtype=np.float64) for _, vector in seeds]
     matrix = normalise(np.stack(rows)) if rows else np.empty((0, dims))
-    return matrix, np.array([seed.weight for seed, _, _ in seeds], dtype=np.float64)
-
-
-def _centre(strategy: str, likes: Rows, weights: Rows, unlikes: Rows, unweights: Rows) -> Rows:
-    """Where to look first; the other strategies look around each like, too."""
-    if strategy != "average" and len(likes):
-        first: Rows = likes[0]
-        return first
-    return average(likes, weights, unlikes, unweights)
+    return matrix, np.array([seed.weight for seed, _ in seeds], dtype=np.float64)

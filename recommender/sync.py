@@ -26,7 +26,7 @@ from recommender.pruning import prune_lost
 from recommender.related import refresh
 from recommender.report import Progress, Report, Silent
 from recommender.settings import Settings
-from recommender.store import catalogues, hashes, index, neighbours
+from recommender.store import calibrations, catalogues, hashes, index, neighbours
 from recommender.store.connection import Server
 from recommender.store.index import IndexState
 from recommender.store.packed import Sent
@@ -132,7 +132,7 @@ class _Load:
     ) -> Report:
         """Reads to the end, then makes sure that the index has everything."""
         report = self.report
-        if self._opening.is_new:
+        if self._opening.is_changed:
             catalogues.keep(self._client, self._opening.entry)
         try:
             self._read(batches)
@@ -252,6 +252,7 @@ class _Load:
                 self._reject([Reject(state.failed_key or name, reason)])
         index.publish(client, name, report.generation)
         report.items = state.items
+        calibrations.refresh(client, self._opening.entry, state.items)
         if self._has_related:
             refresh(client, self._opening.entry, self._check_lock, self._progress)
 

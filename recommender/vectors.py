@@ -121,3 +121,15 @@ def score_of(distance: float, metric: str) -> float:
         return 1.0 / (1.0 + math.sqrt(max(distance, 0.0)))
     product = 1.0 - distance
     return min(max(product, -1.0), 1.0) if metric == "cosine" else product
+
+
+def scores(rows: NDArray[np.float64], centre: NDArray[Any], metric: str) -> NDArray[np.float64]:
+    """The similarity of each of ``rows`` ``(n, dims)`` to ``centre`` ``(dims,)``: ``(n,)``.
+
+    As :func:`score_of` gives it; for cosine both are of length 1. What is not finite becomes NaN.
+    """
+    if metric == "l2":
+        distances = np.sqrt(((rows - centre) ** 2).sum(axis=1))
+        return np.asarray(1.0 / (1.0 + distances))
+    products = rows @ centre
+    return np.asarray(np.clip(products, -1.0, 1.0) if metric == "cosine" else products)

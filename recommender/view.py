@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from recommender import vectors
 from recommender.arguments import check_names
+from recommender.calibration import Calibration, check_min_relevance
 from recommender.catalogue import vector_field
 from recommender.errors import IndexNotReady
 from recommender.fields import KINDS
 from recommender.items import Hit
 from recommender.store import hashes, query
+from recommender.store.candidates import Known
 from recommender.store.catalogues import Entry
+from recommender.store.texts import Frequencies
 from recommender.where import parse
+from recommender.wishes import Page, Where
 
 MAX_FILTERS = 1000
 """How many conditions are remembered."""
-
-Where = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which of the neighbours are wanted, and what of them."""
-
-    limit: int
-    offset: int
-    where: Where
-    exclude: set[str]
-    fields: Sequence[str] | None
-    min_score: float | None
 
 
 class Filter(NamedTuple):
@@ -66,6 +55,8 @@ class View:
         }
         self._parsed: dict[tuple[Any, ...], str | None] = {}
         self.filters: dict[str, Filter] = {}
+        self.known = Known()
+        self.frequencies = Frequencies()
         self.spans: dict[str, tuple[float, query.Span | None]] = {}
 
     def wanted(self, fields: Sequence[str] | None) -> list[str]:
@@ -90,21 +81,29 @@ class View:
         """The id of the item that is kept under ``key``."""
         return key[self._cut :].decode()
 
-    def hits(self, rows: Sequence[query.Found], metric: str, page: Page) -> list[Hit]:
+    def hits(self, rows: Sequence[query.Found], vector: str, page: Page) -> list[Hit]:
         """The rows of the page as hits, by falling score, ties by id."""
         kept = []
+        metric = self.entry.catalogue.vectors[vector].metric
+        calibration = self.entry.calibration.get(vector)
         cut, score_of = self._cut, vectors.score_of
+        least = least_score(page, calibration)
         for row in rows:
             id = row.key[cut:].decode()
             score = round(score_of(row.distance, metric), 6)
             if id in page.exclude or score != score:  # NaN: a vector that someone else wrote
                 continue
-            if page.min_score is None or score >= page.min_score:
+            if score >= least:
                 kept.append((-score, id, row.fields))
         # The page is cut in the engine's own order, which is the same for every page of a pool;
         # only then are ties put in order, so that no page repeats what another one had.
         shown = sorted(kept[page.offset : page.offset + page.limit], key=itemgetter(0, 1))
-        return [Hit(id, -negative, self.unpacked(pairs)) for negative, id, pairs in shown]
+        return [
+            Hit(id, -negative, self.unpacked(pairs), "vector", None, calibration.of(-negative))
+            if calibration
+            else Hit(id, -negative, self.unpacked(pairs))
+            for negative, id, pairs in shown
+        ]
 
     def unpacked(self, pairs: Sequence[bytes]) -> dict[str, Any]:
         """Names and stored values in turn, as the item's fields in Python's own values.
@@ -126,6 +125,19 @@ class View:
             ) from error
         return fields
 
+    def fields(self, names: Sequence[str], values: Sequence[bytes | None]) -> dict[str, Any]:
+        """The stored values of fields (None: it has none) as Python's own."""
+        pairs: list[bytes] = []
+        for name, value in zip(names, values, strict=True):
+            if value is not None:
+                pairs += (name.encode(), value)
+        return self.unpacked(pairs)
+
+    def column(self, name: str, values: Sequence[bytes | None]) -> list[Any]:
+        """One field's stored values of many items as Python's own, None where there is none."""
+        _, unpack = self._unpack[name.encode()]
+        return [None if value is None else unpack(value) for value in values]
+
     def given_vectors(self, pairs: Sequence[bytes]) -> dict[str, list[float]]:
         """The given vectors among names and stored values in turn, by their names."""
         return {
@@ -133,6 +145,15 @@ class View:
             for key, blob in zip(pairs[::2], pairs[1::2], strict=True)
             if (known := self.given.get(key.decode()))
         }
+
+
+def least_score(page: Page, calibration: Calibration | None) -> float:
+    """What a hit has to score at least. Raises InvalidParameter ("min_relevance")."""
+    check_min_relevance(page.min_relevance, calibration)
+    least = -math.inf if page.min_score is None else page.min_score
+    if page.min_relevance is None or calibration is None:
+        return least
+    return max(least, round(calibration.score_of(page.min_relevance), 6))
 
 
 def policy_of(filter: Filter, items: int, exact: bool) -> query.Policy:

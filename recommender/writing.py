@@ -17,7 +17,7 @@ from recommender.items import Record, Reject
 from recommender.related import refresh
 from recommender.settings import Settings
 from recommender.shape import id_of, parts_of, values_of
-from recommender.store import catalogues, hashes, neighbours
+from recommender.store import calibrations, catalogues, hashes, neighbours
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Server, connect
 from recommender.target import Outcome, Target
@@ -119,6 +119,8 @@ class Writer:
     def _refresh(self) -> None:
         """Brings stored neighbours in step with what was put, once for all of it."""
         entry = catalogues.find(self._client, self.name)
+        if entry and not entry.calibration:
+            calibrations.refresh(self._client, entry)
         if entry and neighbours.count_changed(self._client, self.name, entry.generation):
             # Whoever holds the lock now does it: what is put is put, and noted.
             with suppress(CatalogueBusy), self._writing() as (entry, check_lock):

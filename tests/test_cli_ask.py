@@ -84,9 +84,9 @@ def test_json_says_all_there_is(shell: Shell) -> None:
     answer = shell.run("similar", "movies", "toy-story", "--limit", "2", "--json").json
     assert [*answer] == [
         "items", "requested", "returned", "complete", "catalogue", "generation", "embedder",
-        "exact", "took_ms",
+        "exact", "took_ms", "next",
     ]  # fmt: skip
-    assert [*answer["items"][0]] == ["id", "score", "fields", "source"]
+    assert [*answer["items"][0]] == ["id", "score", "relevance", "fields", "source"]
     assert [*answer["items"][0]["fields"]] == ["title", "year", "genres", "description"]
     assert (answer["requested"], answer["returned"], answer["complete"]) == (2, 2, True)
     assert (answer["catalogue"], answer["generation"]) == ("movies", 1)

@@ -15,22 +15,26 @@ TABLE = """
 recommender.errors
 = recommender.items recommender.settings recommender.registry recommender.vectors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
-recommender.garbage recommender.workers recommender.nearest
-= recommender.fields
-= recommender.template recommender.colikes recommender.metrics
+recommender.garbage recommender.workers recommender.nearest recommender.fusion
+= recommender.fields recommender.calibration
+= recommender.template recommender.colikes recommender.metrics recommender.cut recommender.collapse
 = recommender.catalogue
-= recommender.where recommender.convert
+= recommender.where recommender.convert recommender.lexical
 = recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
-= recommender.boosts recommender.legs recommender.seeds
-= recommender.columns recommender.proposals recommender.problem recommender.fitting
-= recommender.ranking
-= recommender.view recommender.batch recommender.spread recommender.cost recommender.nearby
+= recommender.boosts recommender.question recommender.reasons
+= recommender.formula recommender.seeds recommender.scoring
+= recommender.parts recommender.columns recommender.problem
+= recommender.legs recommender.fallbacks recommender.fitting
+= recommender.wishes
+= recommender.view recommender.presets recommender.batch recommender.spread recommender.cost
+recommender.nearby
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
+= recommender.asking recommender.candidates recommender.hits recommender.proposals
 = recommender.ranked
-= recommender.sync recommender.writing recommender.scoring recommender.related recommender.explore
+= recommender.sync recommender.writing recommender.related recommender.explore
 recommender.evaluate recommender.engine recommender.selectivity recommender.recall
 recommender.export recommender.listing recommender.tune
 = recommender

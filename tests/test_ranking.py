@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from recommender import Catalogue, Recommender
 from recommender.boosts import closeness, height, overlaps, parse
 from recommender.errors import InvalidParameter, UnknownField
-from recommender.ranking import Candidate, spread_out
+from recommender.scoring import spread_out
 
 Open = Callable[[str], Recommender]
 
@@ -246,10 +246,11 @@ def test_spreading_out_is_greedy_maximal_marginal_relevance(
     draw = np.random.default_rng(number)
     vectors = draw.standard_normal((n, 3))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    totals = sorted(draw.random(n).round(3), reverse=True)
-    candidates = [Candidate(str(i), 0.0, {}, total=float(t)) for i, t in enumerate(totals)]
-    got = [int(each.id) for each in spread_out(list(candidates), vectors, diversity, count)]
-    worth = (np.array(totals) - min(totals)) / (max(totals) - min(totals) or 1.0)
+    totals = np.sort(draw.random(n).round(3))[::-1]
+    places, nearest = spread_out(totals, vectors, diversity, count)
+    got = places.tolist()
+    assert np.isfinite(nearest).sum() == min(count, n)
+    worth = (totals - totals.min()) / (np.ptp(totals) or 1.0)
     chosen: list[int] = []
     for _ in range(min(count, n)):
         left = [i for i in range(n) if i not in chosen]

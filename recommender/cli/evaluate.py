@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 import loaders
-from recommender.cli.ask import listing_options, ranking_options
 from recommender.cli.measures import print_recall, print_relevance
 from recommender.cli.output import json_option, print_json
 from recommender.cli.progress import counted
+from recommender.cli.wishes import given_wishes, shaping_options
 from recommender.engine import Recommender
 from recommender.evaluate import recall as measure_recall
 from recommender.evaluate import relevance as measure_relevance
 from recommender.judgements import Half, Judgements
-from recommender.ranking import PLAIN_WISHES
 from recommender.recall import SELECTIVITIES
 
-Command = Callable[..., Any]
-
-NOT_ASKED = frozenset({"limit", "offset", "fields", "explain", "as_json"})
-"""Options of ``similar`` that say how much of an answer is shown, not what it is."""
-RANKED = ("boosts", "same", "differ", "diversity", "group_by", "group_size", "pool")
-"""Those that put an answer in another order than the index's."""
-
-
-def question_options(*without: str) -> Callable[[Command], Command]:
-    """All options of ``similar`` that shape its answer, those of later days too.
-
-    The command gets them as keyword arguments, to be handed to the engine as they are.
-    """
-
-    def decorate(command: Command) -> Command:
-        def nothing() -> None:
-            """Carries the options."""
-
-        carrier = ranking_options(listing_options(nothing))
-        options: list[click.Option] = getattr(carrier, "__click_params__", [])
-        params = [each for each in options if each.name not in {*NOT_ASKED, *without}]
-        known = getattr(command, "__click_params__", [])
-        command.__click_params__ = [*known, *params]  # type: ignore[attr-defined]
-        return command
-
-    return decorate
+RANKED = (
+    "boosts", "same", "differ", "diversity", "group_by", "group_size", "pool", "mode",
+    "semantic_ratio", "collapse", "cut", "fallbacks", "preset", "min_relevance",
+)  # fmt: skip
+"""Options that put an answer in another order than the index's."""
 
 
 judgement_options = click.option(
@@ -83,7 +61,7 @@ def evaluate() -> None:
     "--half", type=click.Choice(["open", "held"]), help="Only that half of the queries, by hash."
 )
 @k_option
-@question_options()
+@shaping_options()
 @json_option
 def relevance(
     name: str,
@@ -92,7 +70,7 @@ def relevance(
     half: Half | None,
     k: int,
     as_json: bool,
-    **arguments: Any,
+    **_: Any,
 ) -> None:
     """Hold what catalogue NAME recommends against what people judged, or liked.
 
@@ -112,9 +90,7 @@ def relevance(
     if half is not None:
         given = given.half(half)
     with counted("Asking") as progress:
-        report = measure_relevance(
-            engine, given, k=k, arguments=_asked(arguments), progress=progress
-        )
+        report = measure_relevance(engine, given, k=k, arguments=given_wishes(), progress=progress)
     if as_json:
         print_json(report.to_dict() | {"source": given.source, "half": half})
         return
@@ -135,10 +111,10 @@ def relevance(
     help="What part of the items a filter lets through; repeatable.",
 )
 @k_option
-@question_options("where", "exact", *RANKED)
+@shaping_options(("where", "exact", *RANKED))
 @json_option
 def recall(
-    name: str, sample: int, selectivities: Sequence[float], k: int, as_json: bool, **arguments: Any
+    name: str, sample: int, selectivities: Sequence[float], k: int, as_json: bool, **_: Any
 ) -> None:
     """Hold the index of catalogue NAME against the exact answer, plain and under filters.
 
@@ -158,7 +134,7 @@ def recall(
             sample=sample,
             k=k,
             selectivities=selectivities,
-            arguments=_asked(arguments),
+            arguments=given_wishes(),
             progress=progress,
         )
     if as_json:
@@ -172,13 +148,3 @@ def read_judgements(file: str, liked_above: float = 0.0) -> Judgements:
     with counted("Reading") as progress:
         options = loaders.Options(progress=lambda part: progress(round(part * 100), 100))
         return Judgements.from_records(loaders.load(file, options), liked_above=liked_above)
-
-
-def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given: what was not is the engine's own default."""
-    unset = (None, False)  # by identity: 0 is a value
-    return {
-        name: value
-        for name, value in options.items()
-        if not any(value is each for each in unset) and value != PLAIN_WISHES.get(name, ())
-    }

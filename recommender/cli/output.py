@@ -78,7 +78,11 @@ def _widths(rows: Sequence[Sequence[str]], terminal: int) -> list[int]:
 def print_results(title: str, results: Results, columns: Sequence[str]) -> None:
     """The hits, one a row, and a line that says what they are."""
     rows = [
-        [f"{hit.score:.3f}", hit.id, *(hit.fields.get(name, "") for name in columns)]
+        [
+            hit.source if hit.score is None else f"{hit.score:.3f}",
+            hit.id,
+            *(hit.fields.get(name, "") for name in columns),
+        ]
         for hit in results.items
     ]
     if rows:
@@ -91,6 +95,8 @@ def print_results(title: str, results: Results, columns: Sequence[str]) -> None:
         f" ({results.embedder}, {'exact' if results.exact else 'approximate'})"
         + ("" if results.complete else ": there are no more, or the index is still filling")
     )
+    if results.next:
+        click.echo(f"The page after it: --next {results.next}")
 
 
 def shown_fields(catalogue: Catalogue) -> list[str]:

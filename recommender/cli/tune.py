@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 
 import click
 
+from recommender import presets
 from recommender.cli.evaluate import judgement_options, k_option, liked_option, read_judgements
 from recommender.cli.measures import FEW
 from recommender.cli.output import json_option, print_json, print_table
@@ -60,7 +60,7 @@ def tune(
         tuned = fit(engine, given, k=k, using=using, without=without, progress=progress)
     saved = preset if preset and (tuned.is_clear or force) else None
     if saved:
-        _save(engine, saved, tuned)
+        presets.save(engine.client, name, saved, tuned.wishes)
     if as_json:
         print_json(tuned.to_dict() | {"source": given.source, "half": half, "saved": saved})
         return
@@ -69,12 +69,6 @@ def tune(
         click.echo(f"Kept as the preset {saved!r}: recommender similar {name} ID --preset {saved}")
     elif preset:
         click.echo(f"Not kept as {preset!r}: --force keeps it anyway")
-
-
-def _save(engine: Recommender, preset: str, tuned: Tuned) -> None:
-    # SEAM: recommender/presets.py comes with another change; then: from recommender import presets
-    presets = importlib.import_module("recommender.presets")
-    presets.save(engine.client, engine.name, preset, dict(tuned.wishes))
 
 
 def _show(name: str, tuned: Tuned, k: int) -> None:

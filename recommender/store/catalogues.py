@@ -6,11 +6,12 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from redis.exceptions import RedisError
 from redis.lock import Lock
 
+from recommender.calibration import Calibration, from_json
 from recommender.catalogue import Catalogue, check_name
 from recommender.errors import (
     CatalogueBusy,
@@ -23,6 +24,9 @@ from recommender.errors import (
 from recommender.store.connection import Client, translated
 
 NAMES = "recommender:catalogues"
+CALIBRATION = "calibration"
+"""The hash field that tells what similarity means here; see ``store.calibrations``."""
+
 LOCK_SECONDS = 15.0
 """A lock outlives the process that held it by no more than this."""
 
@@ -41,11 +45,15 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A catalogue as it is kept: its file, its live generation, and the stamp of each vector."""
+    """A catalogue as it is kept: its file, its live generation, and the stamp of each vector.
+
+    ``calibration`` is by the vector's name, and lacks those that were not measured.
+    """
 
     catalogue: Catalogue
     generation: int
     stamps: Mapping[str, Stamp]
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
 
     def check_same(self, catalogue: Catalogue, stamps: Mapping[str, Stamp]) -> None:
         """Raises ModelMismatch or InvalidCatalogue where a load would make something else of it."""
@@ -59,7 +67,7 @@ class Entry:
                     f" this load's are {_made(new)}",
                     remedy=remedy,
                 )
-        if self.catalogue != catalogue:
+        if self.catalogue.with_presets({}) != catalogue.with_presets({}):
             raise InvalidCatalogue(
                 f"{name!r} is kept with other settings than this catalogue file's",
                 remedy=f"See them: recommender info {name}. {remedy}",
@@ -96,10 +104,16 @@ def find(client: Client, name: str) -> Entry | None:
         stored = client.hgetall(key_of(check_name(name)))
     if not stored:
         return None
+    measured = stored.pop(CALIBRATION.encode(), b"").decode(errors="replace")
     try:
         values = {key.decode(): value.decode() for key, value in stored.items()}
         stamps = {name: Stamp(**stamp) for name, stamp in json.loads(values["stamps"]).items()}
-        entry = Entry(Catalogue.from_yaml(values["catalogue"]), int(values["generation"]), stamps)
+        entry = Entry(
+            Catalogue.from_yaml(values["catalogue"]),
+            int(values["generation"]),
+            stamps,
+            from_json(measured, int(values["generation"])),
+        )
         if entry.catalogue.name != name or set(stamps) != set(entry.catalogue.vectors):
             raise ValueError("its parts do not belong together")
     except (AttributeError, KeyError, TypeError, ValueError, InvalidCatalogue) as error:

@@ -8,7 +8,7 @@ from itertools import chain
 from recommender.catalogue import vector_field
 from recommender.seen import SeenIds
 from recommender.store.connection import Client, translated
-from recommender.store.packed import EXEC, MULTI, Command, Sent
+from recommender.store.packed import EXEC, MULTI, Command, Sent, asked
 
 DIGEST, EMBEDDED, WRITTEN_AT = "_digest", "_embedded", "_at"
 """Digest of the record, digest of what was embedded, and the time of writing in epoch seconds."""
@@ -78,12 +78,12 @@ def read_many(
     client: Client, prefix: str, ids: Sequence[str], names: Sequence[str]
 ) -> list[list[bytes | None]]:
     """The values of ``names`` of each item in one round trip, all None where there is none."""
-    pipe = client.pipeline(transaction=False)
-    for id in ids:
-        pipe.execute_command("HMGET", prefix + id, *names)
-    with translated():
-        found: list[list[bytes | None]] = pipe.execute()
-    return found
+    return values(client, [(prefix + id).encode() for id in ids], names)
+
+
+def values(client: Client, keys: Sequence[bytes], names: Sequence[str]) -> list[list[bytes | None]]:
+    """The same by the items' keys."""
+    return asked(client, [("HMGET", key, *names) for key in keys])
 
 
 def read_vector(client: Client, prefix: str, id: str, vector: str) -> bytes | None:

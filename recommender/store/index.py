@@ -156,6 +156,9 @@ def _schema(catalogue: Catalogue, generation: int, dims: Mapping[str, int]) -> I
             attributes["separator"] = TAG_SEPARATOR
         if field.type == "text":
             attributes["weight"] = field.weight
+        if field.type == "number":
+            # Else sorting and formulas read it from every hash, which takes four times as long.
+            attributes["sortable"] = True
         kind = "numeric" if field.type == "number" else field.type
         fields.append({"name": name, "type": kind, "attrs": attributes})
     for name, vector in catalogue.vectors.items():

@@ -76,7 +76,7 @@ def knn(client: Client, query: Knn) -> list[Found]:
         try:
             reply = client.execute_command(*_command(query))
         except redis.ResponseError as error:
-            raise _explained(error, query.index) from error
+            raise explained(error, query.index) from error
     return _found(reply)
 
 
@@ -101,7 +101,7 @@ def many(client: Client, queries: Sequence[Knn | Sorted]) -> list[list[Found]]:
         try:
             replies = pipe.execute()
         except redis.ResponseError as error:
-            raise _explained(error, queries[0].index) from error
+            raise explained(error, queries[0].index) from error
     return [
         _found(reply) if isinstance(query, Knn) else _undistanced(reply)
         for query, reply in zip(queries, replies, strict=True)
@@ -149,7 +149,7 @@ def _found(reply: Any) -> list[Found]:
     ]
 
 
-def meeting(client: Client, index: str, filter: str, keys: Sequence[str]) -> set[bytes]:
+def meeting(client: Client, index: str, filter: str, keys: Sequence[bytes]) -> set[bytes]:
     """Those of ``keys`` whose items pass the filter."""
     if not keys:
         return set()
@@ -160,7 +160,7 @@ def meeting(client: Client, index: str, filter: str, keys: Sequence[str]) -> set
                 "LIMIT", 0, len(keys), "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
             )  # fmt: skip
         except redis.ResponseError as error:
-            raise _explained(error, index) from error
+            raise explained(error, index) from error
     return set(reply[1:])
 
 
@@ -207,7 +207,7 @@ def count(client: Client, index: str, filter: str) -> int:
                 )[0]
             )
         except redis.ResponseError as error:
-            raise _explained(error, index) from error
+            raise explained(error, index) from error
 
 
 def tag_counts(client: Client, index: str, filter: str, field: str) -> dict[str, int]:
@@ -254,11 +254,12 @@ def _aggregate(client: Client, index: str, filter: str, *steps: str | int) -> li
                 "FT.AGGREGATE", index, filter, *steps, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS
             )
         except redis.ResponseError as error:
-            raise _explained(error, index) from error
+            raise explained(error, index) from error
     return reply[1:]
 
 
-def _explained(error: redis.ResponseError, index: str) -> Exception:
+def explained(error: redis.ResponseError, index: str) -> Exception:
+    """What the engine's refusal of a query of ``index`` means: IndexNotReady or StoreError."""
     text = str(error)
     if "no such index" in text.lower() or "unknown index" in text.lower():
         return IndexNotReady(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from heapq import nsmallest
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,21 @@ def existing(client: Client, prefix: str, ids: Collection[str]) -> set[str]:
     return found
 
 
-def sample(client: Client, prefix: str, count: int, draw: Callable[[str], float]) -> list[str]:
-    """The ``count`` ids for which ``draw`` gives the lowest numbers: the same ones every time."""
+def sample(
+    client: Client,
+    prefix: str,
+    count: int,
+    draw: Callable[[str], float],
+    *,
+    among: int | None = None,
+) -> list[str]:
+    """The ``count`` ids for which ``draw`` gives the lowest numbers: the same ones every time.
+
+    With ``among`` no more keys are looked at, in the order in which Redis happens to have them.
+    """
     cut = len(prefix.encode())
-    ids = (key[cut:].decode() for key in chain.from_iterable(hashes.scan(client, prefix)))
+    keys = islice(chain.from_iterable(hashes.scan(client, prefix)), among)
+    ids = (key[cut:].decode() for key in keys)
     # A scan may show a key twice, while it is being resized.
     lowest = nsmallest(2 * count, ((draw(id), id) for id in ids))
     return [id for _, id in dict.fromkeys(lowest)][:count]

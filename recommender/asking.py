@@ -1,0 +1,224 @@
+"""From what somebody asks with - an item, words, a vector, likes - to a question of vectors."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from recommender import seeds as seeding
+from recommender import vectors
+from recommender.arguments import check_text
+from recommender.catalogue import vector_field
+from recommender.embedders.base import Embedder, make_embedder
+from recommender.errors import InvalidParameter, ModelMismatch, UnknownItem, brief
+from recommender.question import Probe, Question, Rows
+from recommender.seeds import Seed
+from recommender.settings import Settings
+from recommender.store import catalogues, hashes
+from recommender.store.connection import Client
+from recommender.store.packed import asked
+from recommender.view import View
+
+MAX_IMAGE = 20 * 1024 * 1024
+"""Longest image, in bytes."""
+
+
+class Asking:
+    """Makes questions; keeps the embedders that it needed."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._embedders: dict[tuple[str, int], Embedder] = {}
+
+    def by_item(self, view: View, id: str, shares: Mapping[str, float]) -> Question:
+        """What is like the item ``id``. Raises UnknownItem."""
+        fields, rows = self._stored(view, check_text("id", id), shares)
+        return Question(
+            vector=next(iter(shares)),
+            probes=[Probe(name, shares[name], row) for name, row in rows.items()],
+            fields=fields,
+            named=[id],
+        )
+
+    def by_text(self, view: View, text: str, shares: Mapping[str, float]) -> Question:
+        """What is close to some words in meaning. Raises EmbedderError, InvalidParameter."""
+        rows = {name: self.embedded(view, name, check_text("text", text)) for name in shares}
+        return replace(self._searched(view, rows, shares), text=text)
+
+    def by_vector(self, view: View, given: Any, shares: Mapping[str, float]) -> Question:
+        """What is close to a vector. Raises InvalidVector."""
+        rows = {name: self.checked(view, name, given) for name in shares}
+        return self._searched(view, rows, shares)
+
+    def by_image(self, view: View, image: Any, shares: Mapping[str, float]) -> Question:
+        """What is close to a picture. Raises EmbedderError, InvalidParameter."""
+        picture = _picture("image", image)
+        rows = {name: self._pictured(view, name, picture) for name in shares}
+        return self._searched(view, rows, shares)
+
+    def by_words(self, vector: str, text: Any) -> Question:
+        """What holds some words, whatever it means: no vector is looked at."""
+        return Question(vector, (), text=check_text("text", text))
+
+    def by_likes(
+        self,
+        view: View,
+        likes: Sequence[Seed],
+        unlikes: Sequence[Seed],
+        strategy: str,
+        shares: Mapping[str, float],
+    ) -> Question:
+        """What is near the likes and far from the dislikes. Raises UnknownItem and others."""
+        for name in shares:
+            if view.entry.catalogue.vectors[name].metric != "cosine":
+                raise InvalidParameter("using", "recommend needs vectors whose metric is cosine")
+        liked = [(seed, *self._resolved(view, "like", seed, shares)) for seed in likes]
+        unliked = [(seed, *self._resolved(view, "unlike", seed, shares)) for seed in unlikes]
+        return Question(
+            vector=next(iter(shares)),
+            probes=[
+                seeding.probe_of(
+                    name, share,
+                    [(seed, rows[name]) for seed, _, rows in liked],
+                    [(seed, rows[name]) for seed, _, rows in unliked],
+                    strategy,
+                )
+                for name, share in shares.items()
+            ],
+            fields=seeding.merged([fields for _, fields, _ in liked if fields]),
+            text="\n".join(seed.value for seed in likes if seed.kind == "text") or None,
+            named=[s.value for s in (*likes, *unlikes) if s.kind == "id" and s.catalogue is None],
+            likes=[seed.name for seed in likes],
+        )  # fmt: skip
+
+    def embedded(self, view: View, name: str, text: str) -> Rows:
+        """The unit vector ``(dims,)`` of a text, by the embedder of the vector ``name``."""
+        [row] = self._embedder(view, name).embed([text])
+        if np.isnan(row).any():
+            raise InvalidParameter(
+                "text", f"the embedder knows no word of {text[:60]!r}", remedy="Use other words"
+            )
+        return np.asarray(row)
+
+    def checked(self, view: View, name: str, given: Any) -> Rows:
+        """A vector ``(dims,)`` for the vector ``name``, for cosine scaled to length 1."""
+        row = vectors.check(given, view.entry.stamps[name].dims)
+        if view.entry.catalogue.vectors[name].metric == "cosine":
+            return vectors.normalise(row)
+        return row
+
+    def _searched(
+        self, view: View, rows: Mapping[str, Rows], shares: Mapping[str, float]
+    ) -> Question:
+        probes = [
+            Probe(name, shares[name], self.checked(view, name, row)) for name, row in rows.items()
+        ]
+        return Question(next(iter(shares)), probes)
+
+    def _resolved(
+        self, view: View, parameter: str, seed: Seed, shares: Mapping[str, float]
+    ) -> tuple[Mapping[str, Any], dict[str, Rows]]:
+        """The fields of a seed, where it is an item, and its vector for each of ``shares``."""
+        if seed.kind == "id":
+            id = check_text(parameter, seed.value)
+            if seed.catalogue is None:
+                return self._stored(view, id, shares)
+            return {}, self._looked_up(view, parameter, id, seed.catalogue, shares)
+        if seed.kind == "text":
+            text = check_text(parameter, seed.value)
+            return {}, {name: self.embedded(view, name, text) for name in shares}
+        if seed.kind == "image":
+            picture = _picture(parameter, seed.value)
+            return {}, {name: self._pictured(view, name, picture) for name in shares}
+        return {}, {name: self.checked(view, name, seed.value) for name in shares}
+
+    def _stored(
+        self, view: View, id: str, shares: Mapping[str, float]
+    ) -> tuple[dict[str, Any], dict[str, Rows]]:
+        """An item's fields and its vectors. Raises UnknownItem."""
+        catalogue = view.entry.catalogue
+        names = [*map(vector_field, shares), *catalogue.fields]
+        [values] = asked(self._client, [("HMGET", view.prefix + id, *names)])
+        blobs = dict(zip(shares, values, strict=False))
+        if None in blobs.values():
+            raise unknown_item(catalogue.name, id)
+        rows: dict[str, Rows] = {
+            name: vectors.from_bytes(blob, catalogue.vectors[name].type)
+            for name, blob in blobs.items()
+        }
+        return view.fields(list(catalogue.fields), values[len(shares) :]), rows
+
+    def _looked_up(
+        self, view: View, parameter: str, id: str, other: Any, shares: Mapping[str, float]
+    ) -> dict[str, Rows]:
+        """The vectors of an item of another catalogue, made by the same embedders."""
+        entry = catalogues.get(self._client, check_text(parameter, other))
+        prefix = hashes.prefix_of(entry.catalogue.name, entry.generation)
+        rows: dict[str, Rows] = {}
+        for name in shares:
+            own, theirs = view.entry.stamps[name], entry.stamps.get(name)
+            if theirs is None or (theirs.embedder, theirs.dims) != (own.embedder, own.dims):
+                made = f"{theirs.embedder}, {theirs.dims} numbers" if theirs else "not there"
+                raise ModelMismatch(
+                    f"the {name!r} vectors of {other!r} are {made}, those of"
+                    f" {view.entry.catalogue.name!r} are {own.embedder}, {own.dims} numbers",
+                    remedy="Only vectors of the same model can be compared",
+                )
+            blob = hashes.read_vector(self._client, prefix, id, name)
+            if blob is None:
+                raise unknown_item(str(other), id)
+            rows[name] = vectors.from_bytes(blob, entry.catalogue.vectors[name].type)
+        return rows
+
+    def _pictured(self, view: View, name: str, picture: bytes) -> Rows:
+        embedder = self._embedder(view, name)
+        embed_images = getattr(embedder, "embed_images", None)
+        if embed_images is None:
+            raise InvalidParameter(
+                "image",
+                f"the vector {name!r} is made by {embedder.name}, which knows no pictures",
+                remedy="Name a vector whose model does with 'using'",
+            )
+        return np.asarray(embed_images([picture])[0])
+
+    def _embedder(self, view: View, name: str) -> Embedder:
+        spec, stamp = view.entry.catalogue.vectors[name], view.entry.stamps[name]
+        key = (stamp.embedder, stamp.dims)
+        if key not in self._embedders:
+            embedder = make_embedder(spec.embedder, spec.dims, self._settings)
+            if (embedder.name, embedder.dims) != key:
+                raise ModelMismatch(
+                    f"{view.entry.catalogue.name!r} was embedded by {stamp.embedder} with"
+                    f" {stamp.dims} numbers, this is {embedder.name} with {embedder.dims}",
+                    remedy="Use the same model, or load the catalogue again under another name",
+                )
+            self._embedders[key] = embedder
+        return self._embedders[key]
+
+
+def unknown_item(catalogue: str, id: str) -> UnknownItem:
+    """The error of an id that is not there."""
+    return UnknownItem(
+        f"there is no item {id!r} in {catalogue!r}",
+        remedy="Ids are compared letter by letter",
+        parameter="id",
+    )
+
+
+def _picture(parameter: str, given: Any) -> bytes:
+    """An image's bytes, also from base64. Raises InvalidParameter."""
+    try:
+        picture = base64.b64decode(given, validate=True) if isinstance(given, str) else given
+    except ValueError as error:
+        raise InvalidParameter(parameter, "the image is not base64") from error
+    if not isinstance(picture, bytes) or not 0 < len(picture) <= MAX_IMAGE:
+        raise InvalidParameter(
+            parameter, f"the image is {brief(given)}",
+            remedy=f"It is bytes, or base64 in JSON, of at most {MAX_IMAGE // 2**20} MB",
+        )  # fmt: skip
+    return picture

@@ -1,0 +1,253 @@
+"""The candidates of a question: found by the legs, read at once, scored exactly."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender import legs, lexical, scoring, vectors
+from recommender.boosts import rarity
+from recommender.catalogue import vector_field
+from recommender.lexical import Wording
+from recommender.parts import any_of
+from recommender.question import Probe, Question
+from recommender.scoring import Floats, Places
+from recommender.store import candidates as store
+from recommender.store import query, texts
+from recommender.store.connection import Client
+from recommender.store.query import Span
+from recommender.view import View
+from recommender.where import parse
+from recommender.wishes import Ranking
+
+BLOCK = 5000
+"""Candidates that are read at once: their vectors are not kept."""
+
+EXACT_MARGIN = 1000
+"""So many more items may have come since they were counted."""
+
+SPAN_SECONDS = 60.0
+"""How old the knowledge of a number's span may be."""
+
+
+@dataclass(slots=True)
+class Candidates:
+    """What is known of ``n`` items.
+
+    ``similarity`` is ``(n, probes)``, ``words`` ``(n,)`` how good words fit, NaN where none does,
+    ``signals`` ``(n, boosts)``, ``liked`` ``(n,)`` the nearest of several likes; ``groups`` are the
+    values of the field to group by.
+    """
+
+    ids: list[str]
+    similarity: Floats
+    words: Floats
+    signals: Floats
+    liked: Places
+    groups: list[Any]
+
+
+def joined(blocks: Sequence[Candidates]) -> Candidates:
+    """All of the blocks, one after the other."""
+    return Candidates(
+        list(chain.from_iterable(block.ids for block in blocks)),
+        np.concatenate([block.similarity for block in blocks]),
+        np.concatenate([block.words for block in blocks]),
+        np.concatenate([block.signals for block in blocks]),
+        np.concatenate([block.liked for block in blocks]),
+        list(chain.from_iterable(block.groups for block in blocks)),
+    )
+
+
+class Finder:
+    """Finds the candidates of one question."""
+
+    def __init__(
+        self,
+        client: Client,
+        view: View,
+        question: Question,
+        ranking: Ranking,
+        exclude: Collection[str],
+    ) -> None:
+        """``exclude`` are ids that are no candidates."""
+        self._client = client
+        self._view = view
+        self._catalogue = view.entry.catalogue
+        self._question = question
+        self._ranking = ranking
+        self._exclude = exclude
+        self._now = time.time()
+
+    def find(self, base: str, needed: int) -> Candidates:
+        """Items that pass the filter ``base``: at least ``needed`` of them, if there are so many.
+
+        One that lacks a vector which is asked about is no candidate. With words, in mode text, only
+        those that hold one of them.
+        """
+        spans = self.spans()
+        wording = self._wording()
+        keys = self._keys(base, needed, spans, wording)
+        prefix = self._view.prefix.encode()
+        gone = {prefix + id.encode() for id in self._exclude}
+        keys = [key for key in keys if key not in gone]
+        starts = range(0, max(len(keys), 1), BLOCK)
+        return joined(
+            [self._scored(keys[start : start + BLOCK], spans, wording) for start in starts]
+        )
+
+    def _wording(self) -> Wording | None:
+        """The words to look for, where words count: the user's own, or those that tell most."""
+        question, view, name = self._question, self._view, self._catalogue.name
+        if self._ranking.mode == "vector":
+            return None
+        if question.fields or question.text is None:
+            own = lexical.seed_words(question.fields, self._catalogue)
+            counted = view.frequencies.of(self._client, name, list(own))
+            return lexical.telling(own, counted, max(view.items, 1))
+        words = lexical.asked_words(question.text)
+        if len(words) <= lexical.MAX_ASKED:
+            return lexical.question(question.text, self._catalogue)
+        counted = view.frequencies.of(self._client, name, words)
+        return lexical.question(question.text, self._catalogue, counted)
+
+    def _scored(
+        self, keys: Sequence[bytes], spans: Mapping[str, Span], wording: Wording | None
+    ) -> Candidates:
+        probes, names = self._question.probes, self._ranking.columns
+        width = len(probes)
+        read = [*(vector_field(probe.vector) for probe in probes), *names]
+        pairs = zip(keys, store.read(self._client, keys, read), strict=True)
+        kept = [(key, row) for key, row in pairs if None not in row[:width]]
+        units = [
+            self._units(probe.vector, [row[at] for _, row in kept])
+            for at, probe in enumerate(probes)
+        ]
+        columns = {
+            name: self._view.column(name, [row[at] for _, row in kept])
+            for at, name in enumerate(names, width)
+        }
+        return Candidates(
+            ids=[self._view.id_of(key) for key, _ in kept],
+            similarity=np.array(
+                [self._similarity(*pair) for pair in zip(probes, units, strict=True)]
+            ).T.reshape(len(kept), width),
+            words=self._words([key for key, _ in kept], wording),
+            signals=scoring.signals(
+                self._ranking.boosts,
+                columns,
+                self._question.fields,
+                {name: (span.least, span.greatest) for name, span in spans.items()},
+                self._matching([key for key, _ in kept]),
+                self._rarities(),
+                len(kept),
+                self._now,
+            ),
+            liked=self._liked(units, len(kept)),
+            groups=columns.get(self._ranking.group_by or "", [None] * len(kept)),
+        )
+
+    def _units(self, vector: str, blobs: Sequence[bytes | None]) -> NDArray[np.float64]:
+        """Stored vectors as ``(n, dims)``; for cosine of length 1."""
+        spec, dims = self._catalogue.vectors[vector], self._view.entry.stamps[vector].dims
+        joined = b"".join(blob or b"" for blob in blobs)
+        stored = np.frombuffer(joined, vectors.DTYPES[spec.type]).astype(np.float64)
+        rows = stored.reshape(len(blobs), dims)
+        return np.asarray(vectors.normalise(rows) if spec.metric == "cosine" else rows)
+
+    def _similarity(self, probe: Probe, rows: NDArray[np.float64]) -> Floats:
+        if probe.rate is not None:
+            return np.asarray(probe.rate(rows), dtype=np.float64)
+        return vectors.scores(rows, probe.centre, self._catalogue.vectors[probe.vector].metric)
+
+    def _liked(self, units: Sequence[NDArray[np.float64]], count: int) -> Places:
+        """Which of the likes each is nearest to, by the first vector."""
+        likes = self._question.probes[0].likes if units else None
+        if likes is None or not len(likes) or not self._ranking.explain:
+            return np.zeros(count, dtype=np.intp)
+        return np.asarray(np.argmax(units[0] @ likes.T, axis=1))
+
+    def _words(self, keys: Sequence[bytes], wording: Wording | None) -> Floats:
+        """How good the words fit each, NaN where none does."""
+        found = texts.scores(self._client, self._catalogue.name, wording, keys) if wording else {}
+        return np.array([found.get(key, math.nan) for key in keys], dtype=np.float64)
+
+    def _matching(self, keys: Sequence[bytes]) -> dict[str, Floats]:
+        """For each condition that is boosted 1 for those that meet it."""
+        conditions = {boost.condition for boost in self._ranking.boosts if boost.kind == "match"}
+        found = {}
+        for condition in conditions:
+            text = parse(condition, self._catalogue)
+            met = query.meeting(self._client, self._catalogue.name, text, keys) if text else set()
+            found[condition] = np.array([key in met for key in keys], dtype=np.float64)
+        return found
+
+    def _rarities(self) -> dict[str, dict[str, float]]:
+        """How rare the seed's labels are, in small letters, where a boost weighs them by it."""
+        view, name, seed = self._view, self._catalogue.name, self._question.fields
+        found = {}
+        for boost in self._ranking.boosts:
+            if boost.kind == "overlap" and boost.idf:
+                labels = list(dict.fromkeys(map(str.lower, seed.get(boost.field, ()))))
+                filters = [parse(any_of(boost.field, [each]), self._catalogue) for each in labels]
+                counts = view.known.counts(self._client, name, [text or "" for text in filters])
+                found[boost.field] = {
+                    label: rarity(count, max(view.items, 1))
+                    for label, count in zip(labels, counts, strict=True)
+                }
+        return found
+
+    def spans(self) -> dict[str, Span]:
+        """How the numbers of high, low and fallbacks are spread, at most a minute old."""
+        known, now = self._view.spans, time.monotonic()
+        spans: dict[str, Span] = {}
+        fields = {boost.field for boost in self._ranking.boosts if boost.kind in ("high", "low")}
+        fields |= {each.field for each in self._ranking.fallbacks if each.kind != "same_tag"}
+        for name in fields:
+            if name not in known or known[name][0] < now - SPAN_SECONDS:
+                known[name] = now, query.span(self._client, self._catalogue.name, name)
+            # Where nobody has a value the signal is 0 for all.
+            spans[name] = known[name][1] or Span(*[0.0] * len(Span._fields))
+        return spans
+
+    def _keys(
+        self, base: str, needed: int, spans: Mapping[str, Span], wording: Wording | None
+    ) -> list[bytes]:
+        """What the legs find, each once."""
+        name, ranking = self._catalogue.name, self._ranking
+        pool = max(ranking.pool, 2 * needed)
+        extra = [texts.command(name, wording, base, pool)] if wording else []
+        if ranking.mode == "text":
+            replies = store.answers(self._client, name, extra)
+            return [key for reply in replies for key, _ in texts.found(reply)]
+        if ranking.exact:
+            everything = store.some(name, base, self._view.items + EXACT_MARGIN)
+            return store.keys(self._client, name, [everything])[0]
+        drawn = legs.candidates(
+            self._client, self._catalogue, self._targets(), base, ranking.boosts,
+            self._question.fields, spans, self._view.known, items=self._view.items, pool=pool,
+            now=self._now, extra=extra,
+        )  # fmt: skip
+        fitting = (key for reply in drawn.extra for key, _ in texts.found(reply))
+        return list(dict.fromkeys([*drawn.keys, *fitting]))
+
+    def _targets(self) -> list[legs.Target]:
+        """What to be near to: each probe's centre, or each like where these are rated."""
+        targets = []
+        for probe in self._question.probes:
+            dtype = self._catalogue.vectors[probe.vector].type
+            around = [probe.centre]
+            if probe.rate is not None and probe.likes is not None and len(probe.likes):
+                around = list(probe.likes)
+            targets += [
+                legs.Target(probe.vector, vectors.to_bytes(point, dtype), probe.share)
+                for point in around
+            ]
+        return targets

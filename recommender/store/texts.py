@@ -1,0 +1,128 @@
+"""Words in the full-text index: how many items hold them, and which items they fit best.
+
+Scores are the engine's BM25 (scorer BM25STD, k1 1.2): from 0, higher is better, without an upper
+end, and to be compared within one question only. Robertson and Zaragoza 2009, "The Probabilistic
+Relevance Framework: BM25 and Beyond". Field weights count as so many occurrences.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from recommender.lexical import Wording, spellings
+from recommender.store.candidates import KNOWN_SECONDS, MAX_KNOWN
+from recommender.store.connection import Client
+from recommender.store.packed import Command, asked
+from recommender.store.query import TIMEOUT_MS
+from recommender.where import EVERYTHING
+
+SCORER = "BM25STD"
+"""Named, for the default is TFIDF before Redis 8. The older "BM25" divides by the distance between
+the words, so that filters change its scores."""
+
+
+def frequencies(client: Client, index: str, words: Sequence[str]) -> dict[str, int]:
+    """Word -> how many items hold it or another form of it, 0 for none, in one round trip."""
+    commands = [command(index, Wording({word: 1.0}), EVERYTHING, 0) for word in words]
+    replies = asked(client, commands) if commands else []
+    return {word: int(reply[0]) for word, reply in zip(words, replies, strict=True)}
+
+
+def command(
+    index: str,
+    wording: Wording,
+    filter: str,
+    rows: int,
+    keys: Sequence[str | bytes] | None = None,
+) -> Command:
+    """The command for the ``rows`` items that the words fit best; :func:`found` reads the reply.
+
+    Items hold at least one of the words (there has to be one) and pass ``filter`` (the engine's own
+    text, see ``where.parse``), which adds nothing to the score. With ``keys``, not empty, only
+    these items are looked at.
+    """
+    params: list[str] = []
+    words = f"({'|'.join(_words(wording, params))})"
+    text = f"({'|'.join([words, *_labels(wording, params)])})"
+    if filter != EVERYTHING:
+        # Labels are words to the scorer, and some versions pass over the weight of a group of one.
+        text = f"({text} ({filter}|{filter})=>{{$weight: 0;}})"
+    within = () if keys is None else ("INKEYS", len(keys), *keys)
+    return (
+        "FT.SEARCH", index, text, "NOCONTENT", "WITHSCORES", *within, "SCORER", SCORER,
+        "LIMIT", 0, rows, "PARAMS", len(params), *params, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
+    )  # fmt: skip
+
+
+def found(reply: Any) -> list[tuple[bytes, float]]:
+    """The reply to :func:`command`: keys with their scores, best first, ties by key."""
+    pairs = [(key, float(score)) for key, score in zip(reply[1::2], reply[2::2], strict=True)]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+
+def scores(
+    client: Client, index: str, wording: Wording, keys: Sequence[str | bytes]
+) -> dict[bytes, float]:
+    """Of those of ``keys`` that hold one of the words: key -> score."""
+    if not wording or not keys:
+        return {}
+    [reply] = asked(client, [command(index, wording, EVERYTHING, len(keys), keys)])
+    return dict(found(reply))
+
+
+def _words(wording: Wording, params: list[str]) -> list[str]:
+    """The words as parts of a query that holds only the names of ``params``, which it adds."""
+    is_plain = len(set(wording.terms.values())) == 1
+    parts = []
+    for word, weight in wording.terms.items():
+        names = _named(spellings(word), params)
+        if is_plain:
+            parts += names
+            continue
+        # Twice: some versions pass over the weight of a single word. And not as alternatives, for
+        # the engine's parser takes a group of these, with its weight, for the group around it.
+        either = f"({'|'.join(names)})"
+        parts.append(f"({either} {either})=>{{$weight: {weight:.6f};}}")
+    return parts
+
+
+def _labels(wording: Wording, params: list[str]) -> list[str]:
+    if not wording.labels:
+        return []
+    either = "|".join(_named(wording.labels, params))
+    return [f"@{name}:{{{either}}}" for name in wording.tags]
+
+
+def _named(values: Sequence[str], params: list[str]) -> list[str]:
+    """Names for the values, which go into ``params`` under them."""
+    names = []
+    for value in values:
+        name = f"p{len(params) // 2}"
+        params += (name, value)
+        names.append(f"${name}")
+    return names
+
+
+class Frequencies:
+    """How many items hold a word, at most a minute old: a stale number costs a little order."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, int]] = {}
+
+    def of(self, client: Client, index: str, words: Sequence[str]) -> dict[str, int]:
+        """Word -> how many items hold it; what is not known is counted in one round trip."""
+        now = time.monotonic()
+        found = {
+            word: kept[1]
+            for word in words
+            if (kept := self._known.get(word)) and kept[0] > now - KNOWN_SECONDS
+        }
+        if unknown := [word for word in words if word not in found]:
+            counted = frequencies(client, index, unknown)
+            if len(self._known) + len(counted) > MAX_KNOWN:
+                self._known.clear()
+            self._known.update({word: (now, count) for word, count in counted.items()})
+            found |= counted
+        return found
