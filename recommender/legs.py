@@ -27,7 +27,7 @@ from recommender.store import candidates as store
 from recommender.store.candidates import Known
 from recommender.store.connection import Client
 from recommender.store.packed import Command
-from recommender.store.query import Span
+from recommender.store.query import Policy, Span
 from recommender.where import EVERYTHING, parse
 
 MAX_LEGS = 8
@@ -35,6 +35,9 @@ MAX_LEGS = 8
 
 MAX_DEEP = 2000
 """Nearest items at most among which the engine finds the best."""
+
+DEPTH: dict[Policy | None, int] = {"graph": 5, "each": 4, "batches": 3, None: 5}
+"""Among how many times as many nearest the best are found; batches are the dearest."""
 
 DECISIVE = 2.0
 """Weights of high, low and fresh that come to so much leave similarity little to say."""
@@ -145,15 +148,17 @@ def _best(
     within: Within, part: Part, terms: Sequence[formula.Term], rows: int, target: Target | None
 ) -> Command:
     """The best of ``part`` by the terms and, where there is a target, by similarity to it."""
-    name, usual, rows = within.catalogue.name, within.usual(terms), max(rows, 1)
+    client, name = within.client, within.catalogue.name
+    usual, rows = within.usual(terms), max(rows, 1)
     fields = list(dict.fromkeys(term.boost.field for term in usual))
     if target is None:
-        return store.best(name, part.filter, formula.total(usual), fields, rows)
+        return store.best(client, name, part.filter, formula.total(usual), fields, rows)
     metric = within.catalogue.vectors[target.vector].metric
     text = formula.total(usual, metric, target.weight)
-    count = min(part.count, (5 if usual[0].boost.kind == "near" else 4) * rows, MAX_DEEP)
-    among = (target.vector, target.blob, count, within.policy(target.vector, part))
-    return store.best(name, part.filter, text, fields, rows, among)
+    policy = within.policy(target.vector, part)
+    count = min(part.count, DEPTH[policy] * rows, MAX_DEEP)
+    among = (target.vector, target.blob, count, policy)
+    return store.best(client, name, part.filter, text, fields, rows, among)
 
 
 def filters(

@@ -276,7 +276,7 @@ def test_formulas_give_what_boosts_do(load: Load, server: Server, text: str, met
     terms = formula.terms([boost], FILMS[0], {boost.field: span}, NOW)
     blob = np.array(FILMS[0]["v"], dtype=np.float32).tobytes()
     command = candidates.best(
-        "films", EVERYTHING, formula.total(terms, metric, 0.5), [boost.field], COUNT,
+        server.client, "films", EVERYTHING, formula.total(terms, metric, 0.5), [boost.field], COUNT,
         ("v", blob, COUNT, None),
     )  # fmt: skip
     [reply] = candidates.answers(server.client, "films", [command])
@@ -309,7 +309,7 @@ def _signal(boost: boosts.Boost, values: Any, span: Span | None, seed: Any) -> A
 @pytest.mark.parametrize("value", [0.0, -3.5, 1e300, -1e22, 5e-324, 1e-7, 123456789.123])
 def test_numbers_as_the_engine_reads_them(draw: Drawing, value: float) -> None:
     text = f"{formula.number(value)} * (@year / @year)"
-    command = candidates.best("films", "@year:[1937 1937]", text, ["year"], 1)
+    command = candidates.best(draw.server.client, "films", "@year:[1937 1937]", text, ["year"], 1)
     [reply] = candidates.answers(draw.server.client, "films", [command])
     row = dict(zip(reply[1][::2], reply[1][1::2], strict=True))
     assert float(row[b"__total"]) == pytest.approx(value, rel=1e-9, abs=1e-300)
