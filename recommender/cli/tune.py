@@ -91,7 +91,7 @@ def _show(name: str, tuned: Tuned, k: int) -> None:
     if tuned.contributions:
         pool = tuned.wishes["pool"]
         click.echo(
-            f"Pool {pool:,}: {tuned.pools[pool]:.3f}, of all {tuned.pools[None]:.3f},"
+            f"Pool {pool:,}: {tuned.pools[pool]:.3f} of {tuned.pools[None]:.3f}"
             " on the queries of the fit, which proves nothing"
         )
     if not tuned.is_clear:
