@@ -14,10 +14,9 @@ from recommender.catalogue import vector_field
 from recommender.errors import StoreError
 from recommender.store.connection import Client, translated
 from recommender.store.packed import Command, asked
-from recommender.store.query import TIMEOUT_MS, Policy, explained
+from recommender.store.query import DISTANCE, TIMEOUT_MS, Policy, explained
 from recommender.where import EVERYTHING
 
-DISTANCE = "__distance"
 TOTAL = "__total"
 KEY = b"__key"
 
@@ -86,7 +85,7 @@ def _near(vector: str, rows: int, filter: str, policy: Policy | None) -> str:
     how = {
         None: "",
         "graph": f" EF_RUNTIME {2 * rows if rows < 100 else rows}",
-        "batches": f" HYBRID_POLICY BATCHES EF_RUNTIME {max(2 * rows, 100)}",
+        "batches": f" HYBRID_POLICY BATCHES EF_RUNTIME {max(rows, 100)}",
         "each": " HYBRID_POLICY ADHOC_BF",
     }[policy]
     return f"{filter}=>[KNN {rows} @{vector_field(vector)} $v{how} AS {DISTANCE}]"
@@ -124,7 +123,8 @@ def read(client: Client, keys: Sequence[bytes], names: Sequence[str]) -> list[li
     if isinstance(client, RedisCluster):
         return asked(client, [("HMGET", key, *names) for key in keys])
     # All commands are alike but for the key, so they are put together from three pieces each.
-    whole: bytes = pack_command(("HMGET", "", *names))  # type: ignore[arg-type]
+    command: Any = ("HMGET", "", *names)
+    whole: bytes = pack_command(command)
     head, tail = whole.split(b"$0\r\n\r\n", 1)
     packed = b"".join([b"%b$%d\r\n%b\r\n%b" % (head, len(key), key, tail) for key in keys])
     with translated():
