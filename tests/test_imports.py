@@ -24,7 +24,7 @@ recommender.garbage recommender.workers recommender.nearest recommender.fusion
 = recommender.embedders recommender.store
 = recommender.boosts recommender.question recommender.reasons
 = recommender.formula recommender.seeds recommender.scoring
-= recommender.parts recommender.columns
+= recommender.parts recommender.columns recommender.problem
 = recommender.legs recommender.fallbacks recommender.fitting
 = recommender.wishes
 = recommender.view recommender.presets recommender.batch recommender.spread recommender.cost
