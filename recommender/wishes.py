@@ -189,6 +189,8 @@ def ranking_of(wishes: Mapping[str, Any], catalogue: Catalogue) -> Ranking:
     _check_flag("explain", asked["explain"])
     _check_choice("cut", asked["cut"], ("auto", None))
     check_mode(asked["mode"], asked["semantic_ratio"], catalogue)
+    if asked["collapse"] is False:  # as a preset's is undone
+        asked["collapse"] = None
     if asked["collapse"] is not None:
         threshold_of(asked["collapse"], None)
     for name in ("same", "differ"):
