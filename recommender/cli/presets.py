@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from recommender import presets as kept
-from recommender.cli.output import json_option, print_json, print_table
+from recommender.cli.output import json_option, print_json, print_mapping
 from recommender.cli.wishes import given_wishes, kept_options, names_of
 from recommender.errors import InvalidParameter
 from recommender.settings import Settings
@@ -44,8 +44,7 @@ def list_presets(name: str, as_json: bool) -> None:
     elif not found:
         click.echo(f"{name} has no presets: recommender presets save {name} NAME --limit 5 ...")
     else:
-        rows = [[each, _told(wishes)] for each, wishes in found.items()]
-        print_table(f"Presets of {name}", ["preset", "asks for"], rows)
+        print_mapping({each: _told(wishes) for each, wishes in found.items()})
 
 
 @presets.command()
