@@ -146,7 +146,7 @@ def is_plain(wishes: Mapping[str, Any]) -> bool:
     return all(
         name in (*PAGED, "preset")
         or value == DEFAULTS[name]
-        or (name == "using" and isinstance(value, str))
+        or (name == "using" and isinstance(value, str) and ":" not in value)
         or (not value and not DEFAULTS[name] and isinstance(value, (list, tuple)))
         for name, value in wishes.items()
     )
