@@ -45,3 +45,8 @@ class Question:
     named: Sequence[str] = ()
     text: str | None = None
     likes: Sequence[str] = ()
+
+    @property
+    def is_asked_in_words(self) -> bool:
+        """Whether the words to find are the user's own, not those of an item."""
+        return self.text is not None and not self.fields

@@ -89,7 +89,7 @@ class Ranked:
 
     def _scores(self, found: Candidates) -> Floats:
         """The similarity of each candidate; in mode text how good the words fit by the best."""
-        if not self._question.probes:
+        if self._ranking.mode == "text":
             return np.round(fusion.shared(found.words), 6)
         shares = np.array([probe.share for probe in self._question.probes])
         return np.asarray(np.round(found.similarity @ shares, 6))
@@ -97,7 +97,7 @@ class Ranked:
     def _relevances(self, found: Candidates) -> Floats | None:
         """The same on 0..1; None where that was not measured for each of the vectors."""
         known, probes = self._view.entry.calibration, self._question.probes
-        if not probes or any(probe.vector not in known for probe in probes):
+        if self._ranking.mode == "text" or any(probe.vector not in known for probe in probes):
             return None
         parts = {
             probe.vector: known[probe.vector].relevance(found.similarity[:, at])
@@ -118,7 +118,7 @@ class Ranked:
         if self._ranking.mode != "vector":
             shares, ranks = fusion.shared(found.words), fusion.ranks(found.words)
             for at in np.flatnonzero(~np.isnan(found.words)).tolist():
-                told[at]["words"] = {
+                told[at]["words"] = self._finder.asked_for() | {
                     "bm25": round(float(found.words[at]), 6),
                     "share": round(float(shares[at]), 6),
                     "rank": int(ranks[at]),
@@ -134,18 +134,22 @@ class Ranked:
         ratio = self._ranking.semantic_ratio
         if ratio == lexical.RRF:
             return fusion.rrf(fusion.ranks(scores), fusion.ranks(found.words))
-        return fusion.blend(scores, found.words, lexical.RATIO if ratio is None else float(ratio))
+        if ratio is None:
+            ratio = lexical.RATIO if self._question.is_asked_in_words else lexical.ITEM_RATIO
+        return fusion.blend(scores, found.words, float(ratio))
 
     def _reasons(self, found: Candidates, scores: Floats, at: int) -> dict[str, Any]:
         """What is known of one candidate's place before the others are looked at."""
         question, boosts = self._question, self._ranking.boosts
         reasons: dict[str, Any] = {
-            "similarity": float(scores[at]),
             "boosts": {
                 boost.text: round(boost.weight * float(signal), 6)
                 for boost, signal in zip(boosts, found.signals[at], strict=True)
             },
         }
+        if self._ranking.mode == "text":  # no vector is looked at
+            return reasons
+        reasons = {"similarity": float(scores[at]), **reasons}
         if len(question.probes) > 1:
             reasons["similarities"] = {
                 probe.vector: round(float(value), 6)

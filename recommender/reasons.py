@@ -34,8 +34,10 @@ def _sentence(why: Mapping[str, Any]) -> str:
     if "similarity" in why:
         nearest = f" (nearest to {why['nearest']})" if "nearest" in why else ""
         parts.append(f"similarity {why['similarity']:.2f}{nearest}")
-    if why.get("words", {}).get("matched"):
-        parts.append(f"has the words {', '.join(why['words']['matched'][:LABELS])}")
+    if "words" in why:
+        matched = ", ".join(why["words"].get("matched", ())[:LABELS])
+        held = f" ({matched})" if matched else ""
+        parts.append(f"words {why['words']['share']:.2f} of the best{held}")
     strong = sorted(why.get("boosts", {}).items(), key=lambda pair: -abs(pair[1]))
     parts += [f"{share:+.2f} from {text}" for text, share in strong if abs(share) >= 0.005]
     if why["shared"]:

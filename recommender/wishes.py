@@ -35,7 +35,8 @@ class Wishes(TypedDict, total=False):
 
     ``using`` names the vector (None: the first), or several with their shares:
     ``{"text": 0.7, "image": 0.3}``. ``mode`` is vector, text (words) or hybrid (both);
-    ``semantic_ratio`` 0 (words) to 1 (meaning) mixes the two (None: 0.5), "rrf" fuses their ranks.
+    ``semantic_ratio`` 0 (words) to 1 (meaning) mixes the two (None: 0.5 for the user's own words,
+    0.8 for those of an item), "rrf" fuses their ranks.
 
     ``same`` and ``differ`` name tags and numbers in which every hit agrees with the seed, or does
     not. ``boosts`` (see :mod:`recommender.boosts`) add to the similarity for the order of the hits;
@@ -191,6 +192,10 @@ def ranking_of(wishes: Mapping[str, Any], catalogue: Catalogue) -> Ranking:
     check_mode(asked["mode"], asked["semantic_ratio"], catalogue)
     if asked["collapse"] is False:  # as a preset's is undone
         asked["collapse"] = None
+    if asked["mode"] == "text" and asked["min_relevance"] is not None:
+        raise InvalidParameter(
+            "min_relevance", "min_relevance has no meaning in mode text", remedy="Use min_score"
+        )
     if asked["collapse"] is not None:
         threshold_of(asked["collapse"], None)
     for name in ("same", "differ"):
