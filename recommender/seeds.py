@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -72,7 +71,7 @@ def _seed(parameter: str, given: Any) -> Seed:
         )
     weight = given.get("weight", 1.0)
     is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-    if not is_number or not math.isfinite(weight) or not 0 < weight <= MAX_WEIGHT:
+    if not is_number or not 0 < weight <= MAX_WEIGHT:
         raise InvalidParameter(
             parameter,
             f"the weight {brief(weight)} cannot be",
