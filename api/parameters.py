@@ -107,7 +107,13 @@ def _converted(name: str, text: str, make: Callable[[str], Any]) -> Any:
     try:
         return make(text)
     except ValueError as error:
-        kinds = {_whole: "a whole number", float: "a number", _boolean: "true or false"}
+        kinds = {
+            _whole: "a whole number",
+            float: "a number",
+            _boolean: "true or false",
+            _ratio: "a number, or rrf",
+            _threshold: "true, or a number",
+        }
         raise InvalidParameter(
             name, f"{name} is {text[:60]!r}", remedy=f"It is {kinds[make]}"
         ) from error
@@ -126,11 +132,19 @@ def _boolean(text: str) -> bool:
     return known[text.lower()]
 
 
+def _ratio(text: str) -> float | str:
+    return text if text == "rrf" else float(text)
+
+
+def _threshold(text: str) -> float | bool:
+    return True if text.lower() == "true" else float(text)
+
+
 CONVERT: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("limit", "offset", "group_size", "pool"), _whole),
-    **dict.fromkeys(
-        ("min_score", "min_relevance", "semantic_ratio", "diversity", "collapse"), float
-    ),
+    **dict.fromkeys(("min_score", "min_relevance", "diversity"), float),
+    "semantic_ratio": _ratio,
+    "collapse": _threshold,
     **dict.fromkeys(("exact", "explain"), _boolean),
 }
 """How the texts of wishes are read that are no texts."""

@@ -163,14 +163,19 @@ def _is_default(default: Any, value: Any) -> bool:
 def with_preset(wishes: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
     """A preset's wishes and those given: both their conditions and exclusions, else the given."""
     both = {**preset, **wishes}
-    for name in ("where", "exclude"):
-        if name in preset and name in wishes:
-            both[name] = [*_listed(preset[name]), *_listed(wishes[name])]
+    if "where" in preset and "where" in wishes:
+        both["where"] = [*_listed(preset["where"]), *_listed(wishes["where"])]
+    if "exclude" in preset and "exclude" in wishes:
+        both["exclude"] = [
+            *preset["exclude"], *check_names("exclude", wishes["exclude"]),
+        ]  # fmt: skip
     return both
 
 
-def _listed(value: Any) -> list[Any]:
-    return [value] if isinstance(value, (str, Mapping)) else list(value)
+def _listed(where: Any) -> list[Any]:
+    if where is None:
+        return []
+    return list(where) if isinstance(where, (list, tuple)) else [where]
 
 
 def page_of(wishes: Mapping[str, Any], named: Collection[str] = ()) -> Page:
