@@ -203,8 +203,6 @@ def ranking_of(wishes: Mapping[str, Any], catalogue: Catalogue) -> Ranking:
     _check_flag("explain", asked["explain"])
     _check_choice("cut", asked["cut"], ("auto", None))
     check_mode(asked["mode"], asked["semantic_ratio"], catalogue)
-    if asked["collapse"] is False:  # as a preset's is undone
-        asked["collapse"] = None
     if asked["mode"] == "text" and asked["min_relevance"] is not None:
         raise InvalidParameter(
             "min_relevance", "min_relevance has no meaning in mode text", remedy="Use min_score"

@@ -121,12 +121,6 @@ def test_what_is_given_goes_before_and_what_is_not_leaves_the_preset_alone(shell
     )
 
 
-def test_a_presets_collapse_is_undone(shell: Shell) -> None:
-    save(shell, "one", "--collapse", "0.1")
-    assert similar(shell, "--preset", "one") == []
-    assert similar(shell, "--preset", "one", "--collapse", "false") == ["near", "cheap", "hat"]
-
-
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [

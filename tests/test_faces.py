@@ -138,7 +138,6 @@ SIMILAR: list[dict[str, Any]] = [
     {"cut": "auto", "limit": 50},
     {"collapse": True, "explain": True},
     {"collapse": 0.3, "explain": True},
-    {"collapse": False},
     {"fallbacks": ["same_tag(genres)", "popular(votes)"], "where": ["year<1960"], "limit": 8},
     {"fallbacks": ["latest(year)"], "min_score": 0.9, "explain": True, "limit": 5},
     {"boosts": ["0.3*near(year,8)", "0.2*overlap(genres)", "-0.1*match(year<1990)"],
@@ -151,7 +150,7 @@ SIMILAR: list[dict[str, Any]] = [
     {"preset": "newer", "explain": True},
     {"preset": "newer", "limit": 2, "where": ["year<2005"]},
     {"preset": "wide"},
-    {"preset": "wide", "diversity": 0, "fields": ["votes"], "collapse": False},
+    {"preset": "wide", "diversity": 0, "fields": ["votes"]},
     {"next": "start", "limit": 3},
 ]  # fmt: skip
 SEARCH: list[dict[str, Any]] = [
@@ -318,6 +317,7 @@ def test_every_hit_has_its_sentence(faces: Faces) -> None:
         ("semantic_ratio", "true", "or rrf"),
         ("collapse", "yes", "It is true"),
         ("collapse", "0", "It is true"),
+        ("collapse", "false", "It is true"),
         ("collapse", "nan", "It is true"),
         ("diversity", "2", "0 (none) to 1 (most)"),
         ("min_relevance", "-1", "0 to 1"),
