@@ -214,7 +214,7 @@ class Ranked:
         units = self._units([found.ids[at] for at in among])
         places, nearest = scoring.spread_out(totals[among], units, self._ranking.diversity, count)
         for at, near in zip(among.tolist(), nearest.tolist(), strict=True):
-            if at in told and not math.isnan(near):
+            if at in told and not math.isnan(near) and at != among[places[0]]:
                 told[at]["mmr"] = {"total": float(totals[at]), "nearest_chosen": round(near, 6)}
         return np.concatenate([among[places], rest])
 

@@ -38,7 +38,11 @@ class Seed:
     @property
     def name(self) -> str:
         """What to call it in an explanation."""
-        return brief(self.value).strip("'") if self.kind in ("id", "text") else f"a {self.kind}"
+        if self.kind == "image":
+            return "an image"
+        if self.kind == "vector":
+            return "a vector"
+        return brief(self.value).strip("'") if self.kind == "id" else brief(self.value)
 
 
 def read(parameter: str, given: Any, own: str | None = None) -> list[Seed]:

@@ -288,7 +288,7 @@ def test_fallbacks_have_a_label_in_the_place_of_a_score(faces: Faces) -> None:
     rows = [line.split() for line in done.out.splitlines()]
     labelled = [row[1] for row in rows if row[:1] == ["popular"]]
     assert labelled
-    assert f"{labelled[0]}: nothing more was similar: popular" in done.out
+    assert f"{labelled[0]}: nothing more was similar, this is one of the most popular" in done.out
     assert "3 of 3 asked for" in done.out
 
 
