@@ -10,11 +10,10 @@ LABELS = 5
 
 
 FALLBACKS = {
-    "same_tag": "this shares labels",
-    "popular": "this is one of the most popular",
-    "latest": "this is one of the latest",
+    "popular": ", this is one of the most popular",
+    "latest": ", this is one of the latest",
 }
-"""What a hit that fills a short answer is."""
+"""What a hit is that fills a short answer; of same_tag the labels tell it."""
 
 
 def told(
@@ -42,7 +41,7 @@ def shared(seed: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, list[st
 
 def _parts(why: Mapping[str, Any], relevance: float | None) -> Iterator[str]:
     if "fallback" in why:
-        yield f"nothing more was similar, {FALLBACKS[why['fallback']]}"
+        yield "nothing more was similar" + FALLBACKS.get(why["fallback"], "")
     if "similarity" in why:
         yield _similarity(why, relevance)
     if "words" in why:
