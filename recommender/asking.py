@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,14 @@ from recommender import vectors
 from recommender.arguments import check_text
 from recommender.catalogue import vector_field
 from recommender.embedders.base import Embedder, make_embedder
-from recommender.errors import InvalidParameter, ModelMismatch, UnknownItem, brief
+from recommender.errors import (
+    InvalidCatalogue,
+    InvalidParameter,
+    ModelMismatch,
+    RecommenderError,
+    UnknownItem,
+    brief,
+)
 from recommender.question import Probe, Question, Rows
 from recommender.seeds import Seed
 from recommender.settings import Settings
@@ -47,7 +55,8 @@ class Asking:
 
     def by_text(self, view: View, text: str, shares: Mapping[str, float]) -> Question:
         """What is close to some words in meaning. Raises EmbedderError, InvalidParameter."""
-        rows = {name: self.embedded(view, name, check_text("text", text)) for name in shares}
+        with _asked_by("text"):
+            rows = {name: self.embedded(view, name, check_text("text", text)) for name in shares}
         return replace(self._searched(view, rows, shares), text=text)
 
     def by_vector(self, view: View, given: Any, shares: Mapping[str, float]) -> Question:
@@ -58,7 +67,8 @@ class Asking:
     def by_image(self, view: View, image: Any, shares: Mapping[str, float]) -> Question:
         """What is close to a picture. Raises EmbedderError, InvalidParameter."""
         picture = _picture("image", image)
-        rows = {name: self._pictured(view, name, picture) for name in shares}
+        with _asked_by("image"):
+            rows = {name: self._pictured(view, name, picture) for name in shares}
         return self._searched(view, rows, shares)
 
     def by_words(self, vector: str, text: Any) -> Question:
@@ -123,7 +133,21 @@ class Asking:
     def _resolved(
         self, view: View, parameter: str, seed: Seed, shares: Mapping[str, float]
     ) -> tuple[Mapping[str, Any], dict[str, Rows]]:
-        """The fields of a seed, where it is an item, and its vector for each of ``shares``."""
+        """The fields of a seed, where it is an item, and its vector for each of ``shares``.
+
+        Whatever is wrong with it names ``parameter``.
+        """
+        try:
+            return self._found(view, parameter, seed, shares)
+        except RecommenderError as error:
+            error.parameter = parameter
+            if isinstance(error, InvalidParameter):
+                error.code = f"invalid_{parameter}"
+            raise
+
+    def _found(
+        self, view: View, parameter: str, seed: Seed, shares: Mapping[str, float]
+    ) -> tuple[Mapping[str, Any], dict[str, Rows]]:
         if seed.kind == "id":
             id = check_text(parameter, seed.value)
             if seed.catalogue is None:
@@ -199,6 +223,16 @@ class Asking:
                 )
             self._embedders[key] = embedder
         return self._embedders[key]
+
+
+@contextmanager
+def _asked_by(parameter: str) -> Iterator[None]:
+    """Names the parameter where the catalogue has no model that could embed it."""
+    try:
+        yield
+    except InvalidCatalogue as error:
+        error.parameter = parameter
+        raise
 
 
 def unknown_item(catalogue: str, id: str) -> UnknownItem:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender import where
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidParameter, UnknownField, brief, suggest
 from recommender.fields import MAX_NUMBER
@@ -101,7 +102,7 @@ def _boost(text: str, catalogue: Catalogue) -> Boost:
     if kind not in KINDS:
         raise _wrong(f"there is no boost {kind!r}", suggest(kind, KINDS, "boosts"))
     if kind == "match":
-        return Boost(text, kind, weight, condition=inside.strip())
+        return Boost(text, kind, weight, condition=_condition(inside.strip(), text, catalogue))
     if kind == "words":
         if inside.strip():
             raise _wrong(f"{inside.strip()!r} in {text!r} cannot be read", "Write 0.2*words()")
@@ -132,6 +133,14 @@ def _with_options(boost: Boost, options: Sequence[str]) -> Boost:
     if given.get("log") and given.get("to", 1.0) <= 0:
         raise _wrong(f"{boost.text!r} has no logarithm", "With log, to is a number above 0")
     return replace(boost, **given)
+
+
+def _condition(condition: str, text: str, catalogue: Catalogue) -> str:
+    try:
+        where.parse(condition, catalogue)
+    except InvalidParameter as error:
+        raise _wrong(f"in {brief(text)} {error.message}", error.remedy) from error
+    return condition
 
 
 def _check_field(field: str, kind: str, catalogue: Catalogue) -> None:

@@ -35,7 +35,9 @@ def made(
             continue
         own = view.fields(read, values)
         shown = {name: own[name] for name in names if name in own} if explained else own
-        why = None if row.why is None else told(_with_matched(row.why, own, view), seed, own)
+        why = None
+        if row.why is not None:
+            why = told(_with_matched(row.why, own, view), seed, own, row.relevance)
         hits.append(Hit(row.id, row.score, shown, row.source, why, row.relevance))
     return hits
 

@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import calibration, fallbacks, fusion, lexical, scoring, vectors
+from recommender.calibration import check_min_relevance
 from recommender.candidates import Candidates, Finder
 from recommender.catalogue import vector_field
 from recommender.collapse import collapse, threshold_of
 from recommender.cut import natural_cut
+from recommender.errors import InvalidParameter
 from recommender.parts import any_of
 from recommender.question import Question
 from recommender.scoring import Floats, Places
 from recommender.store import candidates as store
 from recommender.store.connection import Client
 from recommender.store.pools import Row
-from recommender.view import View, least_score
+from recommender.view import View
 from recommender.wishes import MAX_POOL, Page, Ranking, Where
 
 SPREAD = 5
@@ -171,10 +173,16 @@ class Ranked:
         wanted = np.isfinite(scores)
         if self._ranking.mode == "text":
             wanted &= ~np.isnan(found.words)
-        if page.min_relevance is not None and relevances is not None:
-            wanted &= np.round(relevances, 6) >= page.min_relevance
-        else:  # says what is missing
-            least_score(page, self._view.entry.calibration.get(question.vector))
+        if page.min_relevance is not None and not question.probes:
+            raise InvalidParameter(
+                "min_relevance", "in mode text no vector is looked at, so there is no relevance",
+                remedy="Use min_score, or another mode",
+            )  # fmt: skip
+        if page.min_relevance is not None:
+            if relevances is None:  # says what is missing
+                check_min_relevance(page.min_relevance, None)
+            else:
+                wanted &= np.round(relevances, 6) >= page.min_relevance
         return wanted if page.min_score is None else wanted & (scores >= page.min_score)
 
     def _source(self, found: Candidates, at: int) -> str:
@@ -188,11 +196,12 @@ class Ranked:
         question, ids = self._question, [found.ids[at] for at in order]
         metric = self._view.entry.catalogue.vectors[question.vector].metric
         known = self._view.entry.calibration.get(question.vector) if metric == "cosine" else None
-        seed = question.probes[0].centre if question.named and len(question.named) == 1 else None
+        has_seed = question.probes and len(question.named) == 1
+        seed = question.probes[0].centre if has_seed else None
         left = collapse(
             self._units(ids),
             threshold_of(self._ranking.collapse, known),
-            None if seed is None or not question.probes else vectors.normalise(seed),
+            None if seed is None else vectors.normalise(seed),
         )
         for place in left.kept:
             if order[place] in told:
@@ -206,7 +215,7 @@ class Ranked:
         units = self._units([found.ids[at] for at in among])
         places, nearest = scoring.spread_out(totals[among], units, self._ranking.diversity, count)
         for at, near in zip(among.tolist(), nearest.tolist(), strict=True):
-            if at in told and not math.isnan(near):
+            if at in told and not math.isnan(near) and at != among[places[0]]:
                 told[at]["mmr"] = {"total": float(totals[at]), "nearest_chosen": round(near, 6)}
         return np.concatenate([among[places], rest])
 

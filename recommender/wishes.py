@@ -146,24 +146,37 @@ def is_plain(wishes: Mapping[str, Any]) -> bool:
     """Whether the index alone can answer: nothing is asked for that needs a ranking."""
     return all(
         name in (*PAGED, "preset")
-        or value == DEFAULTS[name]
-        or (name == "using" and isinstance(value, str))
-        or (not value and not DEFAULTS[name] and isinstance(value, (list, tuple)))
+        or (name == "using" and isinstance(value, str) and ":" not in value)
+        or _is_default(DEFAULTS[name], value)
         for name, value in wishes.items()
     )
+
+
+def _is_default(default: Any, value: Any) -> bool:
+    """Whether it is the same as not given; 0 is not False, nor an empty list None."""
+    if isinstance(default, tuple):
+        return isinstance(value, (list, tuple)) and not value
+    if isinstance(value, bool) or isinstance(default, bool):
+        return value is default
+    return value is default or (isinstance(value, (int, float, str)) and bool(value == default))
 
 
 def with_preset(wishes: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
     """A preset's wishes and those given: both their conditions and exclusions, else the given."""
     both = {**preset, **wishes}
-    for name in ("where", "exclude"):
-        if name in preset and name in wishes:
-            both[name] = [*_listed(preset[name]), *_listed(wishes[name])]
+    if "where" in preset and "where" in wishes:
+        both["where"] = [*_listed(preset["where"]), *_listed(wishes["where"])]
+    if "exclude" in preset and "exclude" in wishes:
+        both["exclude"] = [
+            *preset["exclude"], *check_names("exclude", wishes["exclude"]),
+        ]  # fmt: skip
     return both
 
 
-def _listed(value: Any) -> list[Any]:
-    return [value] if isinstance(value, (str, Mapping)) else list(value)
+def _listed(where: Any) -> list[Any]:
+    if where is None:
+        return []
+    return list(where) if isinstance(where, (list, tuple)) else [where]
 
 
 def page_of(wishes: Mapping[str, Any], named: Collection[str] = ()) -> Page:
@@ -218,7 +231,7 @@ def shares_of(using: Any, catalogue: Catalogue) -> dict[str, float]:
     for name, weight in given.items():
         catalogue.vector(name)
         is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-        if not is_number or not math.isfinite(weight) or not 0 < weight <= 1000:
+        if not is_number or not 0 < weight <= 1000:
             raise _wrong("using", weight, "a weight above 0, up to 1,000, for each vector")
     total = math.fsum(given.values())
     return {name: weight / total for name, weight in given.items()}

@@ -176,7 +176,7 @@ def test_what_boosts_favour_is_found_beyond_the_nearest(load: Load, open_catalog
         ({"boosts": ["nere(year,8)"]}, "boosts"),
         ({"boosts": ["high(votes)"] * 17}, "boosts"),
         ({"boosts": 3}, "boosts"),
-        ({"boosts": "match(nope=1)"}, "where"),
+        ({"boosts": "match(nope=1)"}, "boosts"),
         ({"diversity": 1.5}, "diversity"),
         ({"diversity": "much"}, "diversity"),
         ({"boosts": "high(votes)", "pool": 0}, "pool"),
