@@ -199,7 +199,7 @@ class Recommender:
         return self._ranked(
             view,
             asked,
-            ("recommend", list(map(str, likes)), list(map(str, unlikes)), strategy),
+            ("recommend", [s.parts for s in likes], [s.parts for s in unlikes], strategy),
             lambda: self._asking.by_likes(view, likes, unlikes, strategy, shares),
             began,
         )

@@ -36,6 +36,11 @@ class Seed:
     catalogue: str | None = None
 
     @property
+    def parts(self) -> tuple[Any, ...]:
+        """What tells it from other ones."""
+        return self.kind, self.value, self.weight, self.catalogue
+
+    @property
     def name(self) -> str:
         """What to call it in an explanation."""
         if self.kind == "image":
