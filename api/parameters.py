@@ -13,7 +13,7 @@ from recommender.arguments import number_or_word
 from recommender.errors import InvalidParameter, suggest
 from recommender.wishes import DEFAULTS
 
-LISTED = ("limit", "offset", "exclude", "fields", "min_score")
+LISTED = ("limit", "offset", "where", "exclude", "fields", "min_score", "min_relevance")
 """The wishes that go with neighbours stored ahead of time."""
 
 REPEATED = ("where", "exclude", "boosts", "fallbacks")

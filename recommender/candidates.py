@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import legs, lexical, scoring, vectors
+from recommender import fusion, legs, lexical, scoring, vectors
 from recommender.boosts import rarity
 from recommender.catalogue import vector_field
 from recommender.lexical import Wording
@@ -86,6 +86,7 @@ class Finder:
         self._exclude = exclude
         self._now = time.time()
         self._words_asked: Wording | None = None
+        self._words_at = [n for n, boost in enumerate(ranking.boosts) if boost.kind == "words"]
 
     def find(self, base: str, needed: int) -> Candidates:
         """Items that pass the filter ``base``: at least ``needed`` of them, if there are so many.
@@ -100,9 +101,12 @@ class Finder:
         gone = {prefix + id.encode() for id in self._exclude}
         keys = [key for key in keys if key not in gone]
         starts = range(0, max(len(keys), 1), BLOCK)
-        return joined(
+        found = joined(
             [self._scored(keys[start : start + BLOCK], spans, wording) for start in starts]
         )
+        for place in self._words_at:
+            found.signals[:, place] = fusion.shared(found.words)
+        return found
 
     def asked_for(self) -> dict[str, list[str]]:
         """The words, and what may be labels, that were looked for; for ``why``."""
@@ -112,7 +116,7 @@ class Finder:
     def _wording(self) -> Wording | None:
         """The words to look for, where words count: the user's own, or those that tell most."""
         question, view, name = self._question, self._view, self._catalogue.name
-        if self._ranking.mode == "vector":
+        if self._ranking.mode == "vector" and not self._words_at:
             return None
         if question.fields or question.text is None:
             own = lexical.seed_words(question.fields, self._catalogue)

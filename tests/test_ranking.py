@@ -315,3 +315,24 @@ def test_words_of_an_item_count_less_than_those_of_a_person(
         by_default
         == films.similar("seed", mode="hybrid", semantic_ratio=0.8, explain=True).to_dict()["items"]
     )
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_words_lift_what_says_the_same(load: Load, open_catalogue: Open, exact: bool) -> None:
+    titles = {"seed": 0, "submarine war": 40, "a quiet garden": 10, "submarine": 60}
+    items = [
+        film(id, degrees, title=id if id != "seed" else "submarine war stories")
+        for id, degrees in titles.items()
+    ]
+    load(FILMS, items)
+    films = open_catalogue("films")
+    wishes: dict[str, Any] = {"exact": exact, "explain": True}
+    assert ids(films, **wishes) == ["a quiet garden", "submarine war", "submarine"]
+    hits = films.similar("seed", boosts="1*words()", **wishes).items
+    assert [hit.id for hit in hits] == ["submarine war", "submarine", "a quiet garden"]
+    shares = [dict(hit.why or {})["boosts"]["1*words()"] for hit in hits]
+    assert shares[0] == 1.0
+    assert 0 < shares[1] < 1
+    assert shares[2] == 0.0
+    with pytest.raises(InvalidParameter, match="cannot be read"):
+        films.similar("seed", boosts="words(title)")
