@@ -10,13 +10,13 @@ Statistical Learning", chapters 3.3 and 7.10.)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recommender import metrics
+from recommender.boosts import MAX_WEIGHT
 from recommender.metrics import Floats
+from recommender.problem import Matrix, Problem, Queries
 
 MAX_STEPS = 8
 """Boosts at most: each of them costs every question later on."""
@@ -34,72 +34,9 @@ LEAST_STEP = 5e-4
 CLEAR = 0.003
 """What more boosts have to add to the mean NDCG of queries that the fit has not seen."""
 
-Matrix = NDArray[np.float32]
-Queries = NDArray[np.intp]
 Weights = dict[str, float]
 Told = Callable[[], None]
 """Is called after each step of a selection."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What there is to fit: ``q`` queries over ``n`` items, in the order of their ids.
-
-    ``similarity`` is ``(q, n)``, -inf for what is no candidate, so the query itself; ``signals``
-    name for each boost ``(q, n)`` or ``(n,)`` numbers 0..1, ``signs`` which signs its weight may
-    have; ``gains`` is ``(q, n)`` and ``ideal`` ``(q,)`` the best discounted gain; ``fold`` ``(q,)``
-    the number of the fold in which a query is judged.
-    """
-
-    similarity: Matrix
-    gains: Matrix
-    ideal: Floats
-    signals: Mapping[str, Matrix]
-    fold: NDArray[np.intp]
-    k: int = 10
-    signs: Mapping[str, Sequence[int]] = field(default_factory=dict)
-
-    @property
-    def queries(self) -> Queries:
-        """All queries, by their numbers."""
-        return np.arange(len(self.similarity))
-
-    @property
-    def unit(self) -> float:
-        """What similarities differ by: their standard deviation, the mean over the queries."""
-        spreads = [float(np.std(row[np.isfinite(row)])) for row in self.similarity]
-        return float(np.mean(spreads)) or 1.0
-
-    def signal(self, name: str, queries: Queries) -> Matrix:
-        """The signal for these queries, ``(q, n)`` or ``(n,)``."""
-        signal = self.signals[name]
-        return signal if signal.ndim == 1 else signal[queries]
-
-    def total(self, weights: Mapping[str, float], queries: Queries) -> Matrix:
-        """The similarity and each weight times its signal, ``(q, n)``."""
-        total = self.similarity[queries]
-        for name, weight in weights.items():
-            total += np.float32(weight) * self.signal(name, queries)
-        return total
-
-    def ndcg(self, total: Matrix, queries: Queries) -> Floats:
-        """The NDCG of each query where items are ordered by ``total``, ties by their ids."""
-        count = total.shape[1]
-        k = min(self.k, count)
-        # Only what reaches the k-th largest is put in order: three times as fast as argpartition.
-        last = np.partition(total, count - k, axis=1)[:, count - k]
-        rows, columns = np.divmod(np.flatnonzero(total >= last[:, np.newaxis]), count)
-        order = np.lexsort((columns, -total[rows, columns], rows))
-        rows, columns = rows[order], columns[order]
-        places = np.arange(len(rows)) - np.searchsorted(rows, rows)
-        among = places < k
-        rows, columns, places = rows[among], columns[among], places[among]
-        gained = self.gains[queries[rows], columns] * metrics.discounts(k)[places]
-        return np.bincount(rows, gained, len(queries)) / self.ideal[queries]
-
-    def judged(self, weights: Mapping[str, float], queries: Queries) -> Floats:
-        """The NDCG ``(q,)`` of these queries with these weights."""
-        return self.ndcg(self.total(weights, queries), queries)
 
 
 def forward(
@@ -109,7 +46,7 @@ def forward(
     weights: Weights = {}
     path = [dict(weights)]
     best = float(problem.judged(weights, queries).mean())
-    unit = problem.unit
+    unit = problem.unit(queries)
     while len(path) <= steps:
         total, found = problem.total(weights, queries), (best, "", 0.0)
         for name in problem.signals:
@@ -117,7 +54,7 @@ def forward(
                 found = max(found, _best_weight(problem, name, total, queries, unit))
         if found[0] < best + LEAST_STEP:
             break
-        best = refine(problem, weights | {found[1]: found[2]}, queries, weights)
+        weights, best = refine(problem, weights | {found[1]: found[2]}, queries)
         path.append(dict(weights))
         told()
     return path
@@ -128,17 +65,15 @@ def _best_weight(
 ) -> tuple[float, str, float]:
     signal = problem.signal(name, queries)
     signs = problem.signs.get(name, (1,))
-    tried = [sign * unit * step for sign in signs for step in GRID]
+    tried = [_within(sign * unit * step) for sign in signs for step in GRID]
     scores = [_mean(problem, total, signal, weight, queries) for weight in tried]
     return max((score, name, weight) for score, weight in zip(scores, tried, strict=True))
 
 
-def refine(
-    problem: Problem, start: Mapping[str, float], queries: Queries, into: Weights | None = None
-) -> float:
-    """Moves each weight in turn while that helps; the mean NDCG that is reached.
+def refine(problem: Problem, start: Mapping[str, float], queries: Queries) -> tuple[Weights, float]:
+    """Moves each weight in turn while that helps: the weights, and the mean NDCG they reach.
 
-    ``into`` is set to the weights that were found; one that is better off as 0 is left out.
+    One that is better off as 0 is left out.
     """
     weights = dict(start)
     total = problem.total(weights, queries)
@@ -148,9 +83,8 @@ def refine(
         for name in list(weights):
             signal, old = problem.signal(name, queries), weights[name]
             rest = total - np.float32(old) * signal
-            tried = [
-                (_mean(problem, rest, signal, old * move, queries), old * move) for move in MOVES
-            ]
+            moved = [_within(old * move) for move in MOVES]
+            tried = [(_mean(problem, rest, signal, weight, queries), weight) for weight in moved]
             score, weight = max(tried, key=lambda pair: pair[0])
             if score > best + 1e-6:
                 best, weights[name] = score, weight
@@ -159,16 +93,19 @@ def refine(
                 del weights[name]
         if best == before:
             break
-    if into is not None:
-        into.clear()
-        into.update(weights)
-    return best
+    return weights, best
+
+
+def _within(weight: float) -> float:
+    """The weight, or the largest that a boost may have."""
+    return min(max(weight, -MAX_WEIGHT), MAX_WEIGHT)
 
 
 def _mean(
     problem: Problem, total: Matrix, signal: Matrix, weight: float, queries: Queries
 ) -> float:
-    return float(problem.ndcg(total + np.float32(weight) * signal, queries).mean())
+    # What is equal stays equal on every processor: not one's last digit chooses.
+    return round(float(problem.ndcg(total + np.float32(weight) * signal, queries).mean()), 9)
 
 
 @dataclass(frozen=True)
@@ -225,16 +162,15 @@ def chosen(unseen: Floats) -> int:
 def _pruned(
     problem: Problem, weights: Weights, folds: Sequence[int]
 ) -> tuple[Weights, dict[str, float]]:
-    """Rounded weights, and what is lost without each; who brings nothing goes."""
+    """Weights of two digits, and what is lost without each; who brings nothing goes."""
     while True:
-        kept = {name: round(weight, 2) for name, weight in weights.items() if round(weight, 2)}
+        kept = {name: float(f"{weight:.2g}") for name, weight in weights.items()}
         losses = _losses(problem, kept, folds)
         worst = min(losses, key=lambda name: losses[name], default=None)
         if worst is None or losses[worst] >= CLEAR:
             return kept, losses
-        rest: Weights = {}
-        refine(problem, {n: w for n, w in kept.items() if n != worst}, problem.queries, rest)
-        weights = rest
+        rest = {name: weight for name, weight in kept.items() if name != worst}
+        weights, _ = refine(problem, rest, problem.queries)
 
 
 def _losses(problem: Problem, weights: Weights, folds: Sequence[int]) -> dict[str, float]:
@@ -243,9 +179,8 @@ def _losses(problem: Problem, weights: Weights, folds: Sequence[int]) -> dict[st
     def unseen(names: Sequence[str]) -> float:
         scores = np.empty(len(problem.similarity))
         for fold in folds:
-            fitted: Weights = {}
             start = {name: weights[name] for name in names}
-            refine(problem, start, np.flatnonzero(problem.fold != fold), fitted)
+            fitted, _ = refine(problem, start, np.flatnonzero(problem.fold != fold))
             judged = np.flatnonzero(problem.fold == fold)
             scores[judged] = problem.judged(fitted, judged)
         return float(scores.mean())

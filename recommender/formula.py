@@ -13,8 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from recommender.boosts import Boost
-from recommender.store.candidates import DISTANCE
-from recommender.store.query import Span
+from recommender.store.query import DISTANCE, Span
 
 NUMBERS = frozenset({"near", "fresh", "high", "low"})
 

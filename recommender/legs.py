@@ -21,12 +21,13 @@ from typing import Any, NamedTuple
 from recommender import formula
 from recommender.boosts import Boost
 from recommender.catalogue import Catalogue
-from recommender.parts import Part, Within, any_of, part_of, peak
+from recommender.parts import Part, Within, parts_of, peak
+from recommender.parts import any_of as any_of
 from recommender.store import candidates as store
 from recommender.store.candidates import Known
 from recommender.store.connection import Client
 from recommender.store.packed import Command
-from recommender.store.query import Span
+from recommender.store.query import Policy, Span
 from recommender.where import EVERYTHING, parse
 
 MAX_LEGS = 8
@@ -35,7 +36,10 @@ MAX_LEGS = 8
 MAX_DEEP = 2000
 """Nearest items at most among which the engine finds the best."""
 
-DECISIVE = 1.0
+DEPTH: dict[Policy | None, int] = {"graph": 5, "each": 4, "batches": 3, None: 5}
+"""Among how many times as many nearest the best are found; batches are the dearest."""
+
+DECISIVE = 2.0
 """Weights of high, low and fresh that come to so much leave similarity little to say."""
 
 MAX_LABELS = 50
@@ -44,7 +48,7 @@ MAX_LABELS = 50
 WIDTH = 2.0
 """How many scales around the reference a leg for near reaches."""
 
-WORTH = 0.2
+WORTH = 0.3
 """The share of all weights from which on a boost has a part of its own."""
 
 
@@ -116,14 +120,17 @@ def _commands(
         if zone is not None:
             legs.append(_best(within, zone, terms, pool // 3, None if is_decided else main))
     if terms and main is not None and not is_decided:
-        everything = Part(within.base, min(5 * pool // 3, MAX_DEEP), is_all=True)
+        everything = Part(within.base, within.matching, is_all=True)
         legs.append(_best(within, everything, terms, pool // 3, main))
     total = sum(abs(boost.weight) for boost in boosts)
     for boost in sorted(boosts, key=lambda boost: (-abs(boost.weight), boost.text)):
         if main is not None and boost.weight and abs(boost.weight) >= WORTH * total:
-            part = part_of(within, boost, seed)
-            if part is not None:
-                legs.append(_nearest(within, part, main, pool // 8))
+            for part in parts_of(within, boost, seed):
+                if boost.kind == "near":
+                    legs.append(_best(within, part, terms, pool // 6, main))
+                else:
+                    rows = pool // 8 if terms else pool // 4
+                    legs.append(_nearest(within, part, main, rows))
     rows = (pool // 4 if legs else pool) // max(len(targets), 1)
     everything = Part(within.base, within.matching, is_all=True)
     return [*(_nearest(within, everything, target, rows) for target in targets), *legs[:MAX_LEGS]]
@@ -141,14 +148,17 @@ def _best(
     within: Within, part: Part, terms: Sequence[formula.Term], rows: int, target: Target | None
 ) -> Command:
     """The best of ``part`` by the terms and, where there is a target, by similarity to it."""
-    name, usual = within.catalogue.name, within.usual(terms)
+    client, name = within.client, within.catalogue.name
+    usual, rows = within.usual(terms), max(rows, 1)
     fields = list(dict.fromkeys(term.boost.field for term in usual))
     if target is None:
-        return store.best(name, part.filter, formula.total(usual), fields, max(rows, 1))
+        return store.best(client, name, part.filter, formula.total(usual), fields, rows)
     metric = within.catalogue.vectors[target.vector].metric
     text = formula.total(usual, metric, target.weight)
-    among = (target.vector, target.blob, part.count, within.policy(target.vector, part))
-    return store.best(name, part.filter, text, fields, max(rows, 1), among)
+    policy = within.policy(target.vector, part)
+    count = min(part.count, DEPTH[policy] * rows, MAX_DEEP)
+    among = (target.vector, target.blob, count, policy)
+    return store.best(client, name, part.filter, text, fields, rows, among)
 
 
 def filters(

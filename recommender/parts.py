@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from recommender.boosts import Boost
@@ -24,6 +25,9 @@ MAX_PEAK = 1500
 MAX_LABELS = 12
 """Labels of the seed that are looked at."""
 
+MAX_PAIRED = 6
+"""Labels of the seed of which any two are looked for."""
+
 FAR = 0.5
 """The weight from which on near has a part of its own: what is near may be no near neighbour."""
 
@@ -35,12 +39,14 @@ USUAL = 0.5
 class Part:
     """A filter, base included, and how many items pass it, or how many of them are looked at.
 
-    ``is_all``: the filter is the base and nothing else.
+    ``is_all``: the filter is the base and nothing else; ``is_own``: it is for what the seed has, so
+    that of what is near to the seed more passes.
     """
 
     filter: str
     count: int
     is_all: bool = False
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class Within:
             return None
         if part.filter == EVERYTHING:
             return "graph"
-        return policy_for(self.matching if part.is_all else part.count, max(self.items, 1))
+        return policy_for(part.count * (2 if part.is_own else 1), max(self.items, 1))
 
     def usual(self, terms: Sequence[Term]) -> list[Term]:
         """The terms over numbers that most items have, the first in any case."""
@@ -117,43 +123,44 @@ def peak(within: Within, terms: Sequence[Term]) -> Part | None:
     return Part(within.both(either), MAX_PEAK - room)
 
 
-def part_of(within: Within, boost: Boost, seed: Mapping[str, Any]) -> Part | None:
-    """The part that the boost favours; None where that is no part of the catalogue."""
-    text = _favoured(within, boost, seed)
-    if text is None:
-        return None
-    is_up = boost.weight > 0
-    text = within.both(text if is_up else f"(-{text})")
-    [count] = within.counts([text])
-    return Part(text, count) if count else None
+def parts_of(within: Within, boost: Boost, seed: Mapping[str, Any]) -> list[Part]:
+    """The parts that the boost favours, which are none where that is no part of the catalogue."""
+    texts = [text for text in _favoured(within, boost, seed) if text]
+    if boost.weight < 0:
+        texts = [f"(-{text})" for text in texts]
+    texts = [within.both(text) for text in texts]
+    counted = zip(texts, within.counts(texts), strict=True)
+    is_own = boost.weight > 0 and boost.kind != "match" and boost.to is None
+    return [Part(text, count, is_own=is_own) for text, count in counted if count]
 
 
-def _favoured(within: Within, boost: Boost, seed: Mapping[str, Any]) -> str | None:
+def _favoured(within: Within, boost: Boost, seed: Mapping[str, Any]) -> list[str | None]:
     if boost.kind == "match":
-        return parse(boost.condition, within.catalogue)
+        return [parse(boost.condition, within.catalogue)]
     if boost.kind == "overlap":
         labels = seed.get(boost.field)
-        return _labels(within, boost, labels[:MAX_LABELS]) if labels else None
+        return _labels(within, boost, labels[:MAX_LABELS]) if labels else []
     if boost.kind == "near" and boost.weight >= FAR:
         reference = seed.get(boost.field) if boost.to is None else boost.to
-        return None if reference is None else window(boost, reference)
-    return None
+        return [] if reference is None else [window(boost, reference)]
+    return []
 
 
-def _labels(within: Within, boost: Boost, labels: Sequence[str]) -> str | None:
-    """Any of the labels; of those to be favoured the rarest, which tell most."""
+def _labels(within: Within, boost: Boost, labels: Sequence[str]) -> list[str | None]:
+    """Two of the labels at least, and any of the rarest, which tell most; all to be avoided."""
     if boost.weight < 0:
-        return parse(any_of(boost.field, list(labels)), within.catalogue)
+        return [parse(any_of(boost.field, list(labels)), within.catalogue)]
     texts = [parse(any_of(boost.field, [label]), within.catalogue) or "" for label in labels]
-    counted = sorted(zip(within.counts(texts), labels, strict=True))
+    counted = sorted(zip(within.counts(texts), texts, strict=True))
     room = min(max(within.items // 6, 200), MAX_PEAK)
     chosen: list[str] = []
-    for count, label in counted:
+    for count, text in counted:
         if chosen and count > room:
             break
-        chosen.append(label)
+        chosen.append(text)
         room -= count
-    return parse(any_of(boost.field, sorted(chosen)), within.catalogue)
+    pairs = [f"({one} {other})" for one, other in combinations(texts[:MAX_PAIRED], 2)]
+    return [text for some in (pairs, chosen) if (text := f"({' | '.join(some)})") != "()"]
 
 
 def window(boost: Boost, reference: float) -> str:

@@ -25,6 +25,9 @@ WIDE = 10.0
 DAY, YEAR = 86_400, 365.2425
 """A number that is always whole days is a date; seconds, and days."""
 
+MAX_NUMBER = 1e300
+"""Of larger ones the distances leave the range."""
+
 Column = Sequence[Any]
 """One value of a field for each item, None where it has none."""
 
@@ -52,7 +55,7 @@ def proposals(
 
 def _of_number(name: str, column: Column) -> Iterator[str]:
     values = np.array(column, dtype=np.float64)  # None becomes NaN
-    known = values[~np.isnan(values)]
+    known = values[np.abs(values) <= MAX_NUMBER]
     distinct = np.unique(known)
     if len(distinct) < 2 or _is_serial(distinct, len(known)):
         return
@@ -80,15 +83,15 @@ def _scales(values: Floats, *, in_days: bool = False) -> list[str]:
     if not len(distances):
         return []
     scales = np.quantile(distances, QUANTILES)
-    texts = map(_duration, scales / DAY) if in_days else map(_readable, scales)
+    texts = map(_duration, (scales / DAY).tolist()) if in_days else map(_readable, scales.tolist())
     return list(dict.fromkeys(texts))
 
 
 def _readable(number: float) -> str:
-    """The number with two digits that count, and no exponent where it is large."""
+    """The number with two digits that count, without an exponent where it can be."""
     digits = 1 - math.floor(math.log10(number))
     rounded = round(number, digits)
-    return f"{rounded:g}" if rounded < 1e5 else str(int(rounded))
+    return str(int(rounded)) if 1e5 <= rounded < 1e15 else f"{rounded:g}"
 
 
 def _duration(days: float) -> str:

@@ -70,7 +70,9 @@ class Ranked:
             order = order[: natural_cut(totals[order])]
         if ranking.collapse is not None and len(order):
             order = self._collapsed(found, order, told)
-        order = order[scoring.in_groups([found.groups[at] for at in order], ranking.group_size)]
+        if ranking.group_by is not None:
+            groups = [found.groups[at] for at in order]
+            order = order[scoring.in_groups(groups, ranking.group_size)]
         if ranking.diversity and len(order):
             order = self._spread(found, totals, order, told)
         rows = [

@@ -20,9 +20,10 @@ from recommender.columns import Columns
 from recommender.engine import Recommender
 from recommender.errors import InvalidParameter
 from recommender.evaluate import relevance
-from recommender.fitting import Fit, Problem
+from recommender.fitting import Fit
 from recommender.judgements import Judgements, draw
 from recommender.measured import Comparison, RelevanceReport
+from recommender.problem import Problem
 from recommender.proposals import proposals
 from recommender.store import hashes, sampling
 

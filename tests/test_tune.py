@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from outside import Shell
 
-from recommender import Catalogue, Recommender, fitting
+from recommender import Catalogue, Recommender, fitting, metrics
 from recommender import boosts as boosting
 from recommender import columns as reading
 from recommender.boosts import parse
 from recommender.columns import Columns
 from recommender.errors import InvalidParameter, UnknownField
-from recommender.fitting import Problem
 from recommender.judgements import Judgements
+from recommender.problem import Problem
 from recommender.proposals import proposals
 from recommender.tune import Tuned, tune
 
@@ -254,7 +254,7 @@ def planted(seed: int = 0, queries: int = 40, items: int = 60) -> Problem:
     return Problem(
         similarity=draws.normal(0, 0.1, (queries, items)).astype(np.float32),
         gains=gains,
-        ideal=np.array([fitting.metrics.ideal(row, 10) for row in gains.tolist()]),
+        ideal=np.array([metrics.ideal(row, 10) for row in gains.tolist()]),
         signals={
             "bad": draws.random((queries, items), dtype=np.float32),
             "good": np.clip(0.5 * gains + 0.5 * draws.random((queries, items)), 0, 1).astype(
@@ -273,7 +273,7 @@ def test_ndcg_is_that_of_the_metrics_ties_by_id() -> None:
     for row in range(len(total)):
         order = sorted(range(total.shape[1]), key=lambda at: (-total[row, at], at))
         gains = {str(at): gain for at, gain in enumerate(problem.gains[row].tolist())}
-        expected = fitting.metrics.ndcg([str(at) for at in order], gains, 10)
+        expected = metrics.ndcg([str(at) for at in order], gains, 10)
         assert found[row] == pytest.approx(expected)
 
 
@@ -282,7 +282,9 @@ def test_no_weight_of_a_fold_depends_on_what_it_is_judged_by() -> None:
     judged, fitted = (np.flatnonzero((problem.fold == 2) == side) for side in (True, False))
     gains = problem.gains.copy()
     gains[judged] = gains[judged][:, ::-1]
-    other = replace(problem, gains=gains)
+    similarity = problem.similarity.copy()
+    similarity[judged] *= 5
+    other = replace(problem, gains=gains, similarity=similarity)
     paths = [fitting.forward(each, fitted, lambda: None) for each in (problem, other)]
     assert paths[0] == paths[1]
     assert len(paths[0]) > 1
@@ -291,7 +293,7 @@ def test_no_weight_of_a_fold_depends_on_what_it_is_judged_by() -> None:
 def test_the_search_takes_the_good_and_leaves_the_bad() -> None:
     found = fitting.fit(planted())
     assert list(found.weights) == ["good"]
-    assert found.weights["good"] == round(found.weights["good"], 2) > 0
+    assert found.weights["good"] == float(f"{found.weights['good']:.2g}") > 0
     assert found.after.mean() > found.before.mean() + 0.2
     assert found.losses["good"] > 0.2
     again = fitting.fit(planted())
@@ -304,6 +306,33 @@ def test_a_signal_may_count_against_only_where_its_sign_may_turn() -> None:
     assert fitting.fit(replace(problem, signals=against)).weights == {}
     turned = fitting.fit(replace(problem, signals=against, signs={"against": (1, -1)}))
     assert turned.weights["against"] < 0
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1e3])
+def test_the_search_is_the_same_on_any_scale_of_similarity(unit: float) -> None:
+    problem = planted()
+    scaled = replace(problem, similarity=problem.similarity * np.float32(unit))
+    found = fitting.fit(scaled)
+    assert list(found.weights) == ["good"]
+    assert abs(found.weights["good"]) <= boosting.MAX_WEIGHT
+    assert found.before == pytest.approx(fitting.fit(problem).before)
+
+
+def test_what_is_no_candidate_gains_nothing() -> None:
+    problem = planted(items=12)
+    none = np.full_like(problem.similarity, -np.inf)
+    assert problem.ndcg(none, problem.queries).tolist() == [0.0] * len(none)
+    none[:, 0] = 0.5
+    first = problem.ndcg(none, problem.queries)
+    assert first == pytest.approx(1 / problem.ideal)
+
+
+@given(st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=30))
+def test_whatever_numbers_there_are_the_proposals_can_be_read(values: list[float | None]) -> None:
+    columns: dict[str, list[Any]] = {name: [None] * len(values) for name in BOOKS.fields}
+    for text in proposals(BOOKS, columns | {"noise": values}):
+        [boost] = parse([text], BOOKS)
+        assert (boost.scale > 0, boost.field) == (True, "noise")
 
 
 def test_as_few_boosts_as_do_are_taken() -> None:

@@ -14,12 +14,12 @@ from recommender.catalogue import vector_field
 from recommender.errors import StoreError
 from recommender.store.connection import Client, translated
 from recommender.store.packed import Command, asked
-from recommender.store.query import TIMEOUT_MS, Policy, explained
+from recommender.store.query import DISTANCE, TIMEOUT_MS, Policy, explained
 from recommender.where import EVERYTHING
 
-DISTANCE = "__distance"
 TOTAL = "__total"
 KEY = b"__key"
+KEY_FIELD = ("@__key",)
 
 TAIL = 2400
 """How many of a number's greatest and of its least values are known."""
@@ -51,6 +51,7 @@ def some(index: str, filter: str, rows: int) -> Command:
 
 
 def best(
+    client: Client,
     index: str,
     filter: str,
     formula: str,
@@ -71,12 +72,15 @@ def best(
         filter = _near(vector, count, filter, policy)
         params = ("PARAMS", 2, "v", blob)
     has_all = " && ".join(f"exists(@{name})" for name in fields)
-    # The keys are loaded last: of the best alone, not of all.
+    # The keys are loaded last, of the best alone and not of all; but what a cluster does after
+    # sorting, it does where no item is.
+    first, last = (KEY_FIELD, ()) if isinstance(client, RedisCluster) else ((), KEY_FIELD)
+    load = [*(f"@{name}" for name in fields), *first]
     return (
-        "FT.AGGREGATE", index, filter, *params,
-        "LOAD", len(fields), *(f"@{name}" for name in fields), "FILTER", has_all,
+        "FT.AGGREGATE", index, filter, *params, "LOAD", len(load), *load, "FILTER", has_all,
         "APPLY", formula, "AS", TOTAL, "SORTBY", 2, f"@{TOTAL}", "DESC", "MAX", rows,
-        "LOAD", 1, "@__key", "LIMIT", 0, rows, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
+        *(("LOAD", 1, *last) if last else ()),
+        "LIMIT", 0, rows, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
     )  # fmt: skip
 
 
@@ -86,7 +90,7 @@ def _near(vector: str, rows: int, filter: str, policy: Policy | None) -> str:
     how = {
         None: "",
         "graph": f" EF_RUNTIME {2 * rows if rows < 100 else rows}",
-        "batches": f" HYBRID_POLICY BATCHES EF_RUNTIME {max(2 * rows, 100)}",
+        "batches": f" HYBRID_POLICY BATCHES EF_RUNTIME {max(rows, 100)}",
         "each": " HYBRID_POLICY ADHOC_BF",
     }[policy]
     return f"{filter}=>[KNN {rows} @{vector_field(vector)} $v{how} AS {DISTANCE}]"
@@ -124,7 +128,8 @@ def read(client: Client, keys: Sequence[bytes], names: Sequence[str]) -> list[li
     if isinstance(client, RedisCluster):
         return asked(client, [("HMGET", key, *names) for key in keys])
     # All commands are alike but for the key, so they are put together from three pieces each.
-    whole: bytes = pack_command(("HMGET", "", *names))  # type: ignore[arg-type]
+    command: Any = ("HMGET", "", *names)
+    whole: bytes = pack_command(command)
     head, tail = whole.split(b"$0\r\n\r\n", 1)
     packed = b"".join([b"%b$%d\r\n%b\r\n%b" % (head, len(key), key, tail) for key in keys])
     with translated():
