@@ -34,6 +34,9 @@ MAX_CELLS = 2_000_000
 """Queries times items at most; of more queries some are drawn by hash."""
 
 POOLS = (120, 240, 480, 960)
+POOL_QUERIES = 200
+"""Queries that the pool is chosen with: ranking everything for each of thousands takes long."""
+
 NEARLY = 0.005
 """A pool is large enough when its NDCG is so near to that of ranking everything."""
 
@@ -48,7 +51,8 @@ class Tuned:
     alone against the boosts, on queries that the fit had not seen, ``steps`` its mean NDCG with 0,
     1, 2, ... boosts; ``contributions`` say for each boost what that mean loses without it.
     ``before`` and ``after`` were measured through the index on the very queries of the fit, and
-    ``pools`` the NDCG with each pool, None being a ranking of everything. ``queries`` and ``items``
+    ``pools`` the NDCG with each pool on at most 200 of them, first that of ranking everything,
+    called None (of a large catalogue: that of the largest pool). ``queries`` and ``items``
     were looked at, ``tried`` are the boosts that were to choose from.
     """
 
@@ -103,17 +107,18 @@ def tune(
     where the catalogue has nothing to boost by; UnknownField ("without").
     """
     given: dict[str, Any] = {} if using is None else {"using": using}
-    total = (folds + 1) * fitting.MAX_STEPS + len(POOLS) + 2
+    total = (folds + 1) * fitting.MAX_STEPS + len(POOLS) + 3
     before = relevance(engine, judgements, k=k, arguments=given, seed=seed)
     progress(1, total)
     usable = Judgements({query: judgements.gains[query] for query in before.queries})
     problem, items, tried = _problem(engine, usable, k, using, without, folds, seed)
     fit = fitting.fit(problem, lambda done, of: progress(1 + done, total))
     texts = {_text(weight, name): fit.losses[name] for name, weight in fit.weights.items()}
-    wishes, after, pools = _pooled(
-        engine, usable, k, given | {"boosts": list(texts)},
-        lambda done: progress(total - len(POOLS) - 1 + done, total),
+    wishes, pools = _pooled(
+        engine, _drawn(usable, POOL_QUERIES, seed), k, given | {"boosts": list(texts)},
+        lambda done: progress(total - len(POOLS) - 2 + done, total),
     )  # fmt: skip
+    after = relevance(engine, usable, k=k, arguments=wishes, seed=seed)
     progress(total, total)
     return Tuned(
         wishes=wishes,
@@ -203,24 +208,23 @@ def _pooled(
     k: int,
     wishes: Mapping[str, Any],
     told: Callable[[int], None],
-) -> tuple[dict[str, Any], RelevanceReport, dict[int | None, float]]:
-    """The wishes with the smallest pool that will do, what they measure, and every pool's NDCG."""
+) -> tuple[dict[str, Any], dict[int | None, float]]:
+    """The wishes with the smallest pool that will do, and the NDCG of every pool."""
 
-    def measured(number: int, **more: Any) -> RelevanceReport:
+    def measured(number: int, **more: Any) -> float:
         report = relevance(engine, judgements, k=k, arguments={**wishes, **more})
         told(number)
-        return report
+        return report.ndcg.value
 
     # Of a large catalogue the largest pool has to stand for everything.
     is_small = engine.count() <= MAX_ITEMS
     whole = measured(1, exact=True) if is_small else measured(1, pool=POOLS[-1])
-    pools: dict[int | None, float] = {None if is_small else POOLS[-1]: whole.ndcg.value}
+    pools: dict[int | None, float] = {None: whole}
     for number, pool in enumerate(POOLS, 2):
-        report = measured(number, pool=pool)
-        pools[pool] = report.ndcg.value
-        if pools[pool] >= whole.ndcg.value - NEARLY or pool == POOLS[-1]:
+        pools[pool] = measured(number, pool=pool)
+        if pools[pool] >= whole - NEARLY:
             break
-    return {**wishes, "pool": pool}, report, pools
+    return {**wishes, "pool": pool}, pools
 
 
 def _comparison(fit: Fit, seed: int) -> Comparison:
