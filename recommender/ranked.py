@@ -58,8 +58,11 @@ class Ranked:
         self._ranking = ranking
         self._finder = Finder(client, view, question, ranking, page.exclude)
 
-    def rows(self, base: str) -> list[Row]:
-        """All candidates that pass the filter ``base``, best first, ties by id; then fallbacks."""
+    def rows(self, base: str, *, is_kept: bool = False) -> list[Row]:
+        """The candidates that pass the filter ``base``, best first, ties by id; then fallbacks.
+
+        Up to the end of the page, all of them where the pool ``is_kept`` for other pages.
+        """
         page, ranking = self._page, self._ranking
         found = self._finder.find(base, page.end + len(page.exclude))
         scores, relevances = self._scores(found), self._relevances(found)
@@ -83,7 +86,7 @@ class Ranked:
                 self._source(found, at),
                 told.get(at),
             )
-            for at in order.tolist()
+            for at in (order if is_kept else order[: page.end]).tolist()
         ]
         return rows + self._fallbacks(rows, base)
 
