@@ -102,6 +102,8 @@ def _case(
         "queries": len(ranked.queries),
         "plain": plain.ndcg.value,
         "exact": exact.ndcg.value,
+        "coverage": ranked.coverage,
+        "plain_coverage": plain.coverage,
         "unseen_in_fit": tuned.comparison.after["ndcg"],
         "fitted_on": tuned.queries,
         "boosts": len(boosts),
