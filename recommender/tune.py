@@ -15,7 +15,7 @@ import numpy as np
 
 from recommender import boosts as boosting
 from recommender import columns as reading
-from recommender import fitting, metrics
+from recommender import fitting, lexical, metrics
 from recommender.columns import Columns
 from recommender.engine import Recommender
 from recommender.errors import InvalidParameter
@@ -26,6 +26,7 @@ from recommender.measured import Comparison, RelevanceReport
 from recommender.problem import Problem
 from recommender.proposals import proposals
 from recommender.store import hashes, sampling
+from recommender.wordings import WORDS, words_signal
 
 MAX_ITEMS = 20_000
 """Items that are looked at: all, or those that are judged and others drawn by hash."""
@@ -174,16 +175,19 @@ def _problem(
                 gains[row, places[id]] = gain
     seeds = [places[query] for query in queries]
     boosts = {text: boosting.parse([text], catalogue)[0] for text in texts}
+    signals = {text: columns.signal(boost, seeds) for text, boost in boosts.items()}
+    if lexical.text_fields(catalogue):
+        signals[WORDS] = words_signal(engine, columns.ids, seeds)
     problem = Problem(
         similarity=columns.similarities(seeds),
         gains=gains,
         ideal=np.array([metrics.ideal(row, k) for row in gains.tolist()]),
-        signals={text: columns.signal(boost, seeds) for text, boost in boosts.items()},
+        signals=signals,
         fold=np.array([fold_of[query] for query in queries]),
         k=k,
         signs={text: (1, -1) for text, boost in boosts.items() if boost.kind == "overlap"},
     )
-    return problem, len(places), texts
+    return problem, len(places), list(signals)
 
 
 def _drawn(judgements: Judgements, count: int, seed: int) -> Judgements:

@@ -387,3 +387,28 @@ def test_a_preset_is_kept_and_can_be_asked_with(shell: Shell) -> None:
     assert "Kept as the preset 'tuned'" in done.out
     asked = shell.call("similar", "books", "b01", "--preset", "tuned", "--limit", "7", "--json")
     assert {hit["fields"]["series"][0] for hit in asked.json["items"]} == {"s1"}
+
+
+def test_words_are_weighed_where_they_tell(load: Load, open_catalogue: Open) -> None:
+    """The series stands in the title only; words are the one thing that knows it."""
+    names = ["amber", "birch", "cedar", "dune", "ember", "fern", "grove", "heath", "iris", "juno",
+             "kelp", "lotus"]  # fmt: skip
+    catalogue = Catalogue.from_dict(
+        {
+            "name": "titled",
+            "fields": {"title": {"type": "text"}, "noise": {"type": "number"}},
+            "vectors": {"v": {"embedder": "given", "column": "v", "dims": 2, "index": "flat"}},
+        }
+    )
+    titled = [
+        {"id": book["id"], "title": f"{names[int(book['series'][1:])]} {n}", "noise": book["noise"],
+         "v": book["v"]}
+        for n, book in enumerate(books())
+    ]  # fmt: skip
+    load(catalogue, titled)
+    engine = open_catalogue("titled")
+    tuned = tune(engine, Judgements(judged()))
+    [text] = tuned.wishes["boosts"]
+    assert text.endswith("*words()")
+    assert tuned.is_clear
+    assert tuned.after.ndcg.value == pytest.approx(max(tuned.pools.values()), abs=0.01)
