@@ -72,7 +72,8 @@ class Ranked:
         if ranking.cut is not None:
             order = order[: natural_cut(totals[order])]
         if ranking.collapse is not None and len(order):
-            order = self._collapsed(found, order, told)
+            is_whole = is_kept or ranking.group_by is not None or ranking.diversity > 0
+            order = self._collapsed(found, order, told, None if is_whole else page.end)
         if ranking.group_by is not None:
             groups = [found.groups[at] for at in order]
             order = order[scoring.in_groups(groups, ranking.group_size)]
@@ -181,7 +182,9 @@ class Ranked:
             return "vector" if math.isnan(found.words[at]) else "hybrid"
         return self._ranking.mode
 
-    def _collapsed(self, found: Candidates, order: Places, told: Told) -> Places:
+    def _collapsed(
+        self, found: Candidates, order: Places, told: Told, wanted: int | None
+    ) -> Places:
         """The order without what is as good as the same as the seed or something before it."""
         question, ids = self._question, [found.ids[at] for at in order]
         metric = self._view.entry.catalogue.vectors[question.vector].metric
@@ -191,6 +194,7 @@ class Ranked:
             self._units(ids),
             threshold_of(self._ranking.collapse, known),
             None if seed is None or not question.probes else vectors.normalise(seed),
+            wanted,
         )
         for place in left.kept:
             if order[place] in told:
