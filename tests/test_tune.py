@@ -219,7 +219,8 @@ def read(engine: Recommender) -> Columns:
 
 def test_all_items_in_memory_rank_as_the_engine_does(engine: Recommender) -> None:
     columns = read(engine)
-    boosts = parse(["0.4*near(year,2)", "0.3*overlap(series)", "0.2*high(noise)"], BOOKS)
+    texts = ["0.4*near(year,2)", "0.3*overlap(series,idf)", "0.2*high(noise)"]
+    boosts = parse([*texts, "0.3*near(noise,0.5,log)", "-0.1*overlap(shop)"], BOOKS)
     total = columns.similarities([5])[0].astype(np.float64)
     for boost in boosts:
         total += boost.weight * columns.signal(boost, [5]).reshape(-1, COUNT)[0]
