@@ -7,6 +7,7 @@
 ``0.2*overlap(genres)``   tags in common with the seed
 ``0.2*overlap(genres,idf)``     the same, a rare tag counting more
 ``0.1*high(popularity)``  large, ``low(price)`` small, on a scale from the least to the most
+``0.2*words()``           telling words of the seed's texts in the item's own (BM25)
 ``-0.3*match(genres=Horror)``   what meets a condition, as in ``where``
 
 A signal is 0..1 and 0 where a value is missing; a weight is any number, below zero to move down.
@@ -37,7 +38,7 @@ FIELD_TYPES = {
     "low": "number",
     "overlap": "tag",
 }
-KINDS = (*FIELD_TYPES, "match")
+KINDS = (*FIELD_TYPES, "words", "match")
 CURVES = ("exp", "linear", "gauss")
 SWITCHES = {("log", "near"), ("idf", "overlap")}
 """What an option switches on, and for which kind."""
@@ -101,6 +102,12 @@ def _boost(text: str, catalogue: Catalogue) -> Boost:
         raise _wrong(f"there is no boost {kind!r}", suggest(kind, KINDS, "boosts"))
     if kind == "match":
         return Boost(text, kind, weight, condition=inside.strip())
+    if kind == "words":
+        if inside.strip():
+            raise _wrong(f"{inside.strip()!r} in {text!r} cannot be read", "Write 0.2*words()")
+        if not any(spec.type == "text" for spec in catalogue.fields.values()):
+            raise _wrong(f"{text!r} needs a text field, there is none", "Leave it out")
+        return Boost(text, kind, weight)
     field, *options = (part.strip() for part in inside.split(","))
     _check_field(field, kind, catalogue)
     return _with_options(Boost(text, kind, weight, field), options)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import legs, lexical, scoring, vectors
+from recommender import fusion, legs, lexical, scoring, vectors
 from recommender.boosts import rarity
 from recommender.catalogue import vector_field
 from recommender.lexical import Wording
@@ -85,6 +85,7 @@ class Finder:
         self._ranking = ranking
         self._exclude = exclude
         self._now = time.time()
+        self._words_at = [n for n, boost in enumerate(ranking.boosts) if boost.kind == "words"]
 
     def find(self, base: str, needed: int) -> Candidates:
         """Items that pass the filter ``base``: at least ``needed`` of them, if there are so many.
@@ -99,14 +100,17 @@ class Finder:
         gone = {prefix + id.encode() for id in self._exclude}
         keys = [key for key in keys if key not in gone]
         starts = range(0, max(len(keys), 1), BLOCK)
-        return joined(
+        found = joined(
             [self._scored(keys[start : start + BLOCK], spans, wording) for start in starts]
         )
+        for place in self._words_at:
+            found.signals[:, place] = fusion.shared(found.words)
+        return found
 
     def _wording(self) -> Wording | None:
         """The words to look for, where words count: the user's own, or those that tell most."""
         question, view, name = self._question, self._view, self._catalogue.name
-        if self._ranking.mode == "vector":
+        if self._ranking.mode == "vector" and not self._words_at:
             return None
         if question.fields or question.text is None:
             own = lexical.seed_words(question.fields, self._catalogue)

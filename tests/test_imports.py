@@ -24,8 +24,8 @@ recommender.garbage recommender.workers recommender.nearest recommender.fusion
 = recommender.embedders recommender.store
 = recommender.boosts recommender.question recommender.reasons
 = recommender.formula recommender.seeds recommender.scoring
-= recommender.parts recommender.columns recommender.problem
-= recommender.legs recommender.fallbacks recommender.fitting
+= recommender.parts recommender.columns
+= recommender.legs recommender.fallbacks
 = recommender.wishes
 = recommender.view recommender.presets recommender.batch recommender.spread recommender.cost
 recommender.nearby
@@ -33,6 +33,8 @@ recommender.nearby
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
 = recommender.asking recommender.candidates recommender.hits recommender.proposals
+= recommender.problem
+= recommender.fitting
 = recommender.ranked
 = recommender.sync recommender.writing recommender.related recommender.explore
 recommender.evaluate recommender.engine recommender.selectivity recommender.recall

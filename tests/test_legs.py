@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,15 @@ from conftest import Load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recommender import Catalogue, boosts, formula, legs
+from recommender import Catalogue, Recommender, boosts, formula, legs
 from recommender.legs import Drawn, Target
 from recommender.store import candidates, query
 from recommender.store.candidates import Known
 from recommender.store.connection import Server
 from recommender.store.query import Span
 from recommender.where import EVERYTHING, parse
+
+Open = Callable[[str], Recommender]
 
 NOW = 1_700_000_000.0
 DAY = 86_400
@@ -276,7 +278,7 @@ def test_formulas_give_what_boosts_do(load: Load, server: Server, text: str, met
     terms = formula.terms([boost], FILMS[0], {boost.field: span}, NOW)
     blob = np.array(FILMS[0]["v"], dtype=np.float32).tobytes()
     command = candidates.best(
-        "films", EVERYTHING, formula.total(terms, metric, 0.5), [boost.field], COUNT,
+        server.client, "films", EVERYTHING, formula.total(terms, metric, 0.5), [boost.field], COUNT,
         ("v", blob, COUNT, None),
     )  # fmt: skip
     [reply] = candidates.answers(server.client, "films", [command])
@@ -309,7 +311,7 @@ def _signal(boost: boosts.Boost, values: Any, span: Span | None, seed: Any) -> A
 @pytest.mark.parametrize("value", [0.0, -3.5, 1e300, -1e22, 5e-324, 1e-7, 123456789.123])
 def test_numbers_as_the_engine_reads_them(draw: Drawing, value: float) -> None:
     text = f"{formula.number(value)} * (@year / @year)"
-    command = candidates.best("films", "@year:[1937 1937]", text, ["year"], 1)
+    command = candidates.best(draw.server.client, "films", "@year:[1937 1937]", text, ["year"], 1)
     [reply] = candidates.answers(draw.server.client, "films", [command])
     row = dict(zip(reply[1][::2], reply[1][1::2], strict=True))
     assert float(row[b"__total"]) == pytest.approx(value, rel=1e-9, abs=1e-300)
@@ -339,3 +341,21 @@ def test_what_is_known_is_not_asked_again(draw: Drawing) -> None:
     client.execute_command("FT.ALIASDEL", "films")
     assert known.counts(client, "films", ["*"]) == [COUNT]
     assert len(known.tail(client, "films", "rare", top=False)) == 10
+
+
+def test_a_count_that_is_out_of_date_hides_nothing(load: Load, open_catalogue: Open) -> None:
+    """The best of many that came within the minute in which a count is believed."""
+    catalogue = Catalogue.from_dict(
+        {
+            "name": "fresh",
+            "fields": {"kind": {"type": "tag"}},
+            "vectors": {"v": {"embedder": "given", "column": "v", "index": "flat"}},
+        }
+    )
+    few = [{"id": f"far {n}", "kind": "a", "v": [n + 1, 100]} for n in range(30)]
+    load(catalogue, [{"id": "seed", "kind": "b", "v": [1, 0]}, *few])
+    engine = open_catalogue("fresh")
+    wishes: Any = {"where": "kind=a", "explain": True, "pool": 40, "limit": 3}
+    assert engine.similar("seed", **wishes).items[0].id == "far 29"
+    load(catalogue, [{"id": f"near {n}", "kind": "a", "v": [100, n]} for n in range(60)])
+    assert [hit.id for hit in engine.similar("seed", **wishes)] == ["near 0", "near 1", "near 2"]

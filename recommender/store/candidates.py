@@ -19,6 +19,7 @@ from recommender.where import EVERYTHING
 
 TOTAL = "__total"
 KEY = b"__key"
+KEY_FIELD = ("@__key",)
 
 TAIL = 2400
 """How many of a number's greatest and of its least values are known."""
@@ -50,6 +51,7 @@ def some(index: str, filter: str, rows: int) -> Command:
 
 
 def best(
+    client: Client,
     index: str,
     filter: str,
     formula: str,
@@ -70,12 +72,15 @@ def best(
         filter = _near(vector, count, filter, policy)
         params = ("PARAMS", 2, "v", blob)
     has_all = " && ".join(f"exists(@{name})" for name in fields)
-    # The keys are loaded last: of the best alone, not of all.
+    # The keys are loaded last, of the best alone and not of all; but what a cluster does after
+    # sorting, it does where no item is.
+    first, last = (KEY_FIELD, ()) if isinstance(client, RedisCluster) else ((), KEY_FIELD)
+    load = [*(f"@{name}" for name in fields), *first]
     return (
-        "FT.AGGREGATE", index, filter, *params,
-        "LOAD", len(fields), *(f"@{name}" for name in fields), "FILTER", has_all,
+        "FT.AGGREGATE", index, filter, *params, "LOAD", len(load), *load, "FILTER", has_all,
         "APPLY", formula, "AS", TOTAL, "SORTBY", 2, f"@{TOTAL}", "DESC", "MAX", rows,
-        "LOAD", 1, "@__key", "LIMIT", 0, rows, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
+        *(("LOAD", 1, *last) if last else ()),
+        "LIMIT", 0, rows, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
     )  # fmt: skip
 
 
