@@ -162,7 +162,7 @@ def _problem(
     if not texts:
         raise InvalidParameter(
             "without",
-            f"{engine.name!r} has no number and no tag to boost by",
+            f"{engine.name!r} has no number, no tag and no text to boost by",
             remedy="Load the catalogue with such fields, or leave fewer of them out",
         )
     places = {id: place for place, id in enumerate(columns.ids)}
@@ -178,7 +178,12 @@ def _problem(
         similarity=columns.similarities(seeds),
         gains=gains,
         ideal=np.array([metrics.ideal(row, k) for row in gains.tolist()]),
-        signals={text: columns.signal(boost, seeds) for text, boost in boosts.items()},
+        signals={
+            text: reading.words(engine.client, engine.entry, columns, seeds, engine.count())
+            if boost.kind == "words"
+            else columns.signal(boost, seeds)
+            for text, boost in boosts.items()
+        },
         fold=np.array([fold_of[query] for query in queries]),
         k=k,
         signs={text: (1, -1) for text, boost in boosts.items() if boost.kind == "overlap"},

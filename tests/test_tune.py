@@ -230,6 +230,35 @@ def test_all_items_in_memory_rank_as_the_engine_does(engine: Recommender) -> Non
     assert columns.similarities([5])[0, 5] == -math.inf
 
 
+def test_words_of_all_items_rank_as_the_engine_does(load: Load, open_catalogue: Open) -> None:
+    catalogue = Catalogue.from_dict(
+        {
+            "name": "notes",
+            "fields": {"text": {"type": "text"}},
+            "vectors": {"v": {"embedder": "given", "column": "v", "dims": 2, "index": "flat"}},
+        }
+    )
+    subjects = ("harbour light", "slow river", "winter orchard", "copper kettle", "paper boat")
+    rows = [
+        {"id": row["id"], "v": row["v"], "text": f"{subjects[n % 5]} number {n % 7}"}
+        for n, row in enumerate(books())
+    ]
+    load(catalogue, rows)
+    engine = open_catalogue("notes")
+    columns = read(engine)
+    signal = reading.words(engine.client, engine.entry, columns, [5, 6], COUNT)
+    total = columns.similarities([5, 6]) + np.float32(0.7) * signal
+    for seed, row in zip(("b05", "b06"), total, strict=True):
+        expected = [columns.ids[at] for at in np.argsort(-row, kind="stable")[:10]]
+        asked = engine.similar(seed, boosts=["0.7*words()"], exact=True)
+        assert [hit.id for hit in asked] == expected
+    same = {
+        row["id"]: {other["id"]: 1.0 for other in rows[n % 5 :: 5]} for n, row in enumerate(rows)
+    }
+    [text] = tune(engine, Judgements(same)).wishes["boosts"]
+    assert text.endswith("*words()")
+
+
 @given(st.lists(st.lists(st.sampled_from("abCD"), unique=True), min_size=1, max_size=8))
 def test_overlaps_of_all_at_once_are_those_one_by_one(labels: list[list[str]]) -> None:
     column = [own or None for own in labels]
