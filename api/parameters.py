@@ -12,7 +12,7 @@ from flask import request
 from recommender.errors import InvalidParameter, suggest
 from recommender.wishes import DEFAULTS
 
-LISTED = ("limit", "offset", "exclude", "fields", "min_score")
+LISTED = ("limit", "offset", "where", "exclude", "fields", "min_score", "min_relevance")
 """The wishes that go with neighbours stored ahead of time."""
 
 REPEATED = ("where", "exclude", "boosts", "fallbacks")

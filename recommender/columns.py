@@ -11,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import boosts as boosting
-from recommender import fusion, lexical, vectors
+from recommender import vectors
 from recommender.boosts import Boost
 from recommender.catalogue import vector_field
 from recommender.fields import KINDS
 from recommender.metrics import Floats
-from recommender.store import hashes, query, sampling, texts
+from recommender.store import hashes, query, sampling
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client
-from recommender.store.packed import asked
-from recommender.where import EVERYTHING
 
 Matrix = NDArray[np.float32]
 
@@ -119,30 +117,3 @@ def read(client: Client, entry: Entry, vector: str, ids: Sequence[str]) -> Colum
             span = query.span(client, catalogue.name, name)
             spans[name] = (0.0, 0.0) if span is None else (span.least, span.greatest)
     return Columns(kept, values, matrix, spec.metric, spans)
-
-
-def words(
-    client: Client, entry: Entry, columns: Columns, seeds: Sequence[int], total: int
-) -> Matrix:
-    """What ``words()`` says of each item beside each seed, ``(seeds, n)``: BM25 by the greatest.
-
-    ``total`` is how many items the catalogue has.
-    """
-    catalogue, prefix = entry.catalogue, hashes.prefix_of(entry.catalogue.name, entry.generation)
-    names = [name for name, spec in catalogue.fields.items() if spec.type == "text"]
-    places = {(prefix + id).encode(): place for place, id in enumerate(columns.ids)}
-    frequencies, unpack = texts.Frequencies(), KINDS["text"].unpack
-    stored = sampling.rows(client, prefix, [columns.ids[seed] for seed in seeds], names)
-    scores = np.zeros((len(seeds), len(places)))
-    for row, blobs in enumerate(stored):
-        fields = {n: unpack(blob) for n, blob in zip(names, blobs, strict=True) if blob is not None}
-        own = lexical.seed_words(fields, catalogue)
-        counted = frequencies.of(client, catalogue.name, list(own))
-        wording = lexical.telling(own, counted, total)
-        if not wording:
-            continue
-        [reply] = asked(client, [texts.command(catalogue.name, wording, EVERYTHING, total)])
-        for key, score in texts.found(reply):
-            if key in places and places[key] != seeds[row]:
-                scores[row, places[key]] = score
-    return np.stack([fusion.shared(row) for row in scores]).astype(np.float32)

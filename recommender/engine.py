@@ -139,22 +139,24 @@ class Recommender:
         *,
         limit: int = 10,
         offset: int = 0,
+        where: Where = (),
         exclude: Collection[str] = (),
         fields: Sequence[str] | None = None,
         min_score: float | None = None,
+        min_relevance: float | None = None,
     ) -> Results:
         """The neighbours of ``id`` that are stored for it, at most as many as were built (20).
 
         The arguments are those of :meth:`similar`, which answers for an item that has changed and
-        has no new list yet. Items that are gone meanwhile do not appear, and ``exact`` says whether
-        every item was compared when the list was made. Raises RelatedNotBuilt where there are no
-        lists, UnknownItem, InvalidParameter.
+        has no new list yet. Items that are gone meanwhile do not appear, nor those of the list that
+        do not meet ``where``, and ``exact`` says whether every item was compared when the list was
+        made. Raises RelatedNotBuilt where there are no lists, UnknownItem, InvalidParameter.
         """
         began = time.perf_counter()
         view = self._fresh()
         wishes: Wishes = {
-            "limit": limit, "offset": offset, "exclude": exclude, "fields": fields,
-            "min_score": min_score,
+            "limit": limit, "offset": offset, "where": where, "exclude": exclude,
+            "fields": fields, "min_score": min_score, "min_relevance": min_relevance,
         }  # fmt: skip
         page = page_of(wishes, (check_text("id", id),))
         found = listing.read(self._client, view, id, page)

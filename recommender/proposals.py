@@ -50,8 +50,6 @@ def proposals(
         if name not in without:
             of_type = _of_tag if catalogue.fields[name].type == "tag" else _of_number
             found += of_type(name, columns[name])
-    if any(spec.type == "text" for spec in catalogue.fields.values()):
-        found.append("words()")
     return found
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from recommender import boosts as boosting
 from recommender import columns as reading
-from recommender import fitting, metrics
+from recommender import fitting, lexical, metrics
 from recommender.columns import Columns
 from recommender.engine import Recommender
 from recommender.errors import InvalidParameter
@@ -23,9 +23,10 @@ from recommender.evaluate import relevance
 from recommender.fitting import Fit
 from recommender.judgements import Judgements, draw
 from recommender.measured import Comparison, RelevanceReport
-from recommender.problem import Problem
+from recommender.problem import Problem, gains_of
 from recommender.proposals import proposals
 from recommender.store import hashes, sampling
+from recommender.wordings import WORDS, words_signal
 
 MAX_ITEMS = 20_000
 """Items that are looked at: all, or those that are judged and others drawn by hash."""
@@ -158,37 +159,34 @@ def _problem(
         for query in part.gains
     }
     columns = _columns(engine, chosen, catalogue.vector(using), seed)
-    texts = proposals(catalogue, columns.values, without)
-    if not texts:
+    boosts = {
+        text: boosting.parse([text], catalogue)[0]
+        for text in proposals(catalogue, columns.values, without)
+    }
+    places = {id: place for place, id in enumerate(columns.ids)}
+    queries = [query for query in chosen.gains if query in places]
+    seeds = [places[query] for query in queries]
+    gains = gains_of([chosen.gains[query] for query in queries], places)
+    gains[np.arange(len(seeds)), seeds] = 0.0
+    signals = {text: columns.signal(boost, seeds) for text, boost in boosts.items()}
+    if lexical.text_fields(catalogue):
+        signals[WORDS] = words_signal(engine, columns.ids, seeds)
+    if not signals:
         raise InvalidParameter(
             "without",
             f"{engine.name!r} has no number, no tag and no text to boost by",
             remedy="Load the catalogue with such fields, or leave fewer of them out",
         )
-    places = {id: place for place, id in enumerate(columns.ids)}
-    queries = [query for query in chosen.gains if query in places]
-    gains = np.zeros((len(queries), len(places)), dtype=np.float32)
-    for row, query in enumerate(queries):
-        for id, gain in chosen.gains[query].items():
-            if id in places and id != query:
-                gains[row, places[id]] = gain
-    seeds = [places[query] for query in queries]
-    boosts = {text: boosting.parse([text], catalogue)[0] for text in texts}
     problem = Problem(
         similarity=columns.similarities(seeds),
         gains=gains,
         ideal=np.array([metrics.ideal(row, k) for row in gains.tolist()]),
-        signals={
-            text: reading.words(engine.client, engine.entry, columns, seeds, engine.count())
-            if boost.kind == "words"
-            else columns.signal(boost, seeds)
-            for text, boost in boosts.items()
-        },
+        signals=signals,
         fold=np.array([fold_of[query] for query in queries]),
         k=k,
         signs={text: (1, -1) for text, boost in boosts.items() if boost.kind == "overlap"},
     )
-    return problem, len(places), texts
+    return problem, len(places), list(signals)
 
 
 def _drawn(judgements: Judgements, count: int, seed: int) -> Judgements:

@@ -38,7 +38,7 @@ recommender.nearby
 = recommender.ranked
 = recommender.sync recommender.writing recommender.related recommender.explore
 recommender.evaluate recommender.engine recommender.selectivity recommender.recall
-recommender.export recommender.listing recommender.tune
+recommender.export recommender.listing recommender.tune recommender.wordings
 = recommender
 = loaders api
 = recommender.cli

@@ -264,3 +264,24 @@ def test_spreading_out_is_greedy_maximal_marginal_relevance(
         assert value[pick] == pytest.approx(best, abs=1e-9)
         chosen.append(pick)
     assert sorted(got) == list(range(n))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_words_lift_what_says_the_same(load: Load, open_catalogue: Open, exact: bool) -> None:
+    titles = {"seed": 0, "submarine war": 40, "a quiet garden": 10, "submarine": 60}
+    items = [
+        film(id, degrees, title=id if id != "seed" else "submarine war stories")
+        for id, degrees in titles.items()
+    ]
+    load(FILMS, items)
+    films = open_catalogue("films")
+    wishes: dict[str, Any] = {"exact": exact, "explain": True}
+    assert ids(films, **wishes) == ["a quiet garden", "submarine war", "submarine"]
+    hits = films.similar("seed", boosts="1*words()", **wishes).items
+    assert [hit.id for hit in hits] == ["submarine war", "submarine", "a quiet garden"]
+    shares = [dict(hit.why or {})["boosts"]["1*words()"] for hit in hits]
+    assert shares[0] == 1.0
+    assert 0 < shares[1] < 1
+    assert shares[2] == 0.0
+    with pytest.raises(InvalidParameter, match="cannot be read"):
+        films.similar("seed", boosts="words(title)")

@@ -26,6 +26,7 @@ from recommender.judgements import Judgements
 from recommender.problem import Problem
 from recommender.proposals import proposals
 from recommender.tune import Tuned, tune
+from recommender.wordings import words_signal
 
 Open = Callable[[str], Recommender]
 
@@ -246,17 +247,12 @@ def test_words_of_all_items_rank_as_the_engine_does(load: Load, open_catalogue: 
     load(catalogue, rows)
     engine = open_catalogue("notes")
     columns = read(engine)
-    signal = reading.words(engine.client, engine.entry, columns, [5, 6], COUNT)
+    signal = words_signal(engine, columns.ids, [5, 6])
     total = columns.similarities([5, 6]) + np.float32(0.7) * signal
     for seed, row in zip(("b05", "b06"), total, strict=True):
         expected = [columns.ids[at] for at in np.argsort(-row, kind="stable")[:10]]
         asked = engine.similar(seed, boosts=["0.7*words()"], exact=True)
         assert [hit.id for hit in asked] == expected
-    same = {
-        row["id"]: {other["id"]: 1.0 for other in rows[n % 5 :: 5]} for n, row in enumerate(rows)
-    }
-    [text] = tune(engine, Judgements(same)).wishes["boosts"]
-    assert text.endswith("*words()")
 
 
 @given(st.lists(st.lists(st.sampled_from("abCD"), unique=True), min_size=1, max_size=8))
@@ -417,3 +413,27 @@ def test_a_preset_is_kept_and_can_be_asked_with(shell: Shell) -> None:
     assert "Kept as the preset 'tuned'" in done.out
     asked = shell.call("similar", "books", "b01", "--preset", "tuned", "--limit", "7", "--json")
     assert {hit["fields"]["series"][0] for hit in asked.json["items"]} == {"s1"}
+
+
+def test_words_are_weighed_where_they_tell(load: Load, open_catalogue: Open) -> None:
+    """The series stands in the title only; words are the one thing that knows it."""
+    names = ["amber", "birch", "cedar", "dune", "ember", "fern", "grove", "heath", "iris", "juno",
+             "kelp", "lotus"]  # fmt: skip
+    catalogue = Catalogue.from_dict(
+        {
+            "name": "titled",
+            "fields": {"title": {"type": "text"}},
+            "vectors": {"v": {"embedder": "given", "column": "v", "dims": 2, "index": "flat"}},
+        }
+    )
+    titled = [
+        {"id": book["id"], "title": f"{names[int(book['series'][1:])]} {n}", "v": book["v"]}
+        for n, book in enumerate(books())
+    ]  # fmt: skip
+    load(catalogue, titled)
+    engine = open_catalogue("titled")
+    tuned = tune(engine, Judgements(judged()))
+    [text] = tuned.wishes["boosts"]
+    assert text.endswith("*words()")
+    assert tuned.is_clear
+    assert tuned.after.ndcg.value == pytest.approx(max(tuned.pools.values()), abs=0.01)
