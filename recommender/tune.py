@@ -7,7 +7,7 @@ are then fitted on all queries, so what those queries measure with them is no pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from recommender import boosts as boosting
 from recommender import columns as reading
 from recommender import fitting, lexical, metrics
+from recommender.boosts import Boost
 from recommender.columns import Columns
 from recommender.engine import Recommender
 from recommender.errors import InvalidParameter
@@ -23,7 +24,7 @@ from recommender.evaluate import relevance
 from recommender.fitting import Fit
 from recommender.judgements import Judgements, draw
 from recommender.measured import Comparison, RelevanceReport
-from recommender.problem import Problem, gains_of
+from recommender.problem import Matrix, Problem, gains_of
 from recommender.proposals import proposals
 from recommender.store import hashes, sampling
 from recommender.wordings import WORDS, words_signal
@@ -168,8 +169,24 @@ def _problem(
     seeds = [places[query] for query in queries]
     gains = gains_of([chosen.gains[query] for query in queries], places)
     gains[np.arange(len(seeds)), seeds] = 0.0
+    problem = Problem(
+        similarity=columns.similarities(seeds),
+        gains=gains,
+        ideal=np.array([metrics.ideal(row, k) for row in gains.tolist()]),
+        signals=_signals(engine, columns, boosts, seeds),
+        fold=np.array([fold_of[query] for query in queries]),
+        k=k,
+        signs={text: (1, -1) for text, boost in boosts.items() if boost.kind == "overlap"},
+    )
+    return problem, len(places), list(problem.signals)
+
+
+def _signals(
+    engine: Recommender, columns: Columns, boosts: Mapping[str, Boost], seeds: Sequence[int]
+) -> dict[str, Matrix]:
+    """What each boost, and words where there are texts, says of the items beside the seeds."""
     signals = {text: columns.signal(boost, seeds) for text, boost in boosts.items()}
-    if lexical.text_fields(catalogue):
+    if lexical.text_fields(engine.entry.catalogue):
         signals[WORDS] = words_signal(engine, columns.ids, seeds)
     if not signals:
         raise InvalidParameter(
@@ -177,16 +194,7 @@ def _problem(
             f"{engine.name!r} has no number, no tag and no text to boost by",
             remedy="Load the catalogue with such fields, or leave fewer of them out",
         )
-    problem = Problem(
-        similarity=columns.similarities(seeds),
-        gains=gains,
-        ideal=np.array([metrics.ideal(row, k) for row in gains.tolist()]),
-        signals=signals,
-        fold=np.array([fold_of[query] for query in queries]),
-        k=k,
-        signs={text: (1, -1) for text, boost in boosts.items() if boost.kind == "overlap"},
-    )
-    return problem, len(places), list(signals)
+    return signals
 
 
 def _drawn(judgements: Judgements, count: int, seed: int) -> Judgements:
