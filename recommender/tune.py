@@ -115,7 +115,7 @@ def tune(
     usable = Judgements({query: judgements.gains[query] for query in before.queries})
     problem, items, tried = _problem(engine, usable, k, using, without, folds, seed)
     fit = fitting.fit(problem, lambda done, of: progress(1 + done, total))
-    texts = {_text(weight, name): fit.losses[name] for name, weight in fit.weights.items()}
+    texts = {f"{weight:g}*{name}": fit.losses[name] for name, weight in fit.weights.items()}
     wishes, pools = _pooled(
         engine, _drawn(usable, POOL_QUERIES, seed), k, given | {"boosts": list(texts)},
         lambda done: progress(total - len(POOLS) - 2 + done, total),
@@ -134,10 +134,6 @@ def tune(
         items=items,
         tried=tuple(tried),
     )
-
-
-def _text(weight: float, name: str) -> str:
-    return f"{weight:g}*{name}"
 
 
 def _problem(
