@@ -169,7 +169,7 @@ def _problem(
         similarity=columns.similarities(seeds),
         gains=gains,
         ideal=np.array([metrics.ideal(row, k) for row in gains.tolist()]),
-        signals=_signals(engine, columns, boosts, seeds),
+        signals=_signals(engine, columns, boosts, seeds, without),
         fold=np.array([fold_of[query] for query in queries]),
         k=k,
         signs={text: (1, -1) for text, boost in boosts.items() if boost.kind == "overlap"},
@@ -178,11 +178,16 @@ def _problem(
 
 
 def _signals(
-    engine: Recommender, columns: Columns, boosts: Mapping[str, Boost], seeds: Sequence[int]
+    engine: Recommender,
+    columns: Columns,
+    boosts: Mapping[str, Boost],
+    seeds: Sequence[int],
+    without: Collection[str],
 ) -> dict[str, Matrix]:
     """What each boost, and words where there are texts, says of the items beside the seeds."""
     signals = {text: columns.signal(boost, seeds) for text, boost in boosts.items()}
-    if lexical.text_fields(engine.entry.catalogue):
+    written = set(lexical.text_fields(engine.entry.catalogue))
+    if written and written.isdisjoint(without):  # words are looked for in all of them
         signals[WORDS] = words_signal(engine, columns.ids, seeds)
     if not signals:
         raise InvalidParameter(
@@ -223,9 +228,8 @@ def _pooled(
         told(number)
         return report.ndcg.value
 
-    # Of a large catalogue the largest pool has to stand for everything.
-    is_small = engine.count() <= MAX_ITEMS
-    whole = measured(1, exact=True) if is_small else measured(1, pool=POOLS[-1])
+    everything = {"exact": True} if engine.count() <= MAX_ITEMS else {"pool": POOLS[-1]}
+    whole = measured(1, **everything)
     pools: dict[int | None, float] = {None: whole}
     for number, pool in enumerate(POOLS, 2):
         pools[pool] = measured(number, pool=pool)

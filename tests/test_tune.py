@@ -437,3 +437,5 @@ def test_words_are_weighed_where_they_tell(load: Load, open_catalogue: Open) -> 
     assert text.endswith("*words()")
     assert tuned.is_clear
     assert tuned.after.ndcg.value == pytest.approx(max(tuned.pools.values()), abs=0.01)
+    with pytest.raises(InvalidParameter, match="no number, no tag and no text"):
+        tune(engine, Judgements(judged()), without=["title"])
