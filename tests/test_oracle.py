@@ -294,10 +294,15 @@ class World:
         return min(max((score - known.mean) / (known.same - known.mean), 0.0), 1.0)
 
     def words(self, asked: Asked) -> dict[str, float]:
-        """BM25 of all items that hold a telling word of the seed: the engine's own figures."""
-        wishes = {"mode": "text", "limit": 1000, "explain": True}
-        found = replace(asked, wishes=wishes).ask({asked.engine: self})
-        return {hit.id: hit.why["words"]["bm25"] for hit in found if hit.why}
+        """BM25 of the items that hold a telling word of the seed: the engine's own figures.
+
+        Asked for under the same conditions, for which items are looked at changes them.
+        """
+        kept = ("where", "same", "differ", "exclude", "using", "mode")
+        wishes = {name: asked.wishes[name] for name in kept if name in asked.wishes}
+        whole = replace(asked, wishes={**wishes, "limit": 1000, "explain": True})
+        found = whole.ask({asked.engine: self})
+        return {hit.id: hit.why["words"]["bm25"] for hit in found if hit.why and "words" in hit.why}
 
 
 @dataclass
