@@ -201,12 +201,10 @@ class Ranked:
         question, ids = self._question, [found.ids[at] for at in order]
         metric = self._view.entry.catalogue.vectors[question.vector].metric
         known = self._view.entry.calibration.get(question.vector) if metric == "cosine" else None
-        has_seed = question.probes and len(question.named) == 1
-        seed = question.probes[0].centre if has_seed else None
         left = collapse(
             self._units(ids),
             threshold_of(self._ranking.collapse, known),
-            None if seed is None else vectors.normalise(seed),
+            None if question.twin is None else vectors.normalise(question.twin),
             wanted,
         )
         for place in left.kept:
