@@ -100,6 +100,8 @@ def _boost(text: str, catalogue: Catalogue) -> Boost:
     boost = _read_once(text) if len(text) <= MAX_KEPT else _read(text)
     if boost.kind in FIELD_TYPES:
         _check_field(boost.field, boost.kind, catalogue)
+    if boost.kind == "match":
+        _check_condition(boost, catalogue)
     texts = (spec for spec in catalogue.fields.values() if spec.type == "text")
     if boost.kind == "words" and not any(texts):
         raise _wrong(f"{text!r} needs a text field, there is none", "Leave it out")
@@ -117,7 +119,7 @@ def _read(text: str) -> Boost:
     if kind not in KINDS:
         raise _wrong(f"there is no boost {kind!r}", suggest(kind, KINDS, "boosts"))
     if kind == "match":
-        return Boost(text, kind, weight, condition=_condition(inside.strip(), text, catalogue))
+        return Boost(text, kind, weight, condition=inside.strip())
     if kind == "words":
         if inside.strip():
             raise _wrong(f"{inside.strip()!r} in {text!r} cannot be read", "Write 0.2*words()")
@@ -150,12 +152,11 @@ def _with_options(boost: Boost, options: Sequence[str]) -> Boost:
     return replace(boost, **given)
 
 
-def _condition(condition: str, text: str, catalogue: Catalogue) -> str:
+def _check_condition(boost: Boost, catalogue: Catalogue) -> None:
     try:
-        where.parse(condition, catalogue)
+        where.parse(boost.condition, catalogue)
     except InvalidParameter as error:
-        raise _wrong(f"in {brief(text)} {error.message}", error.remedy) from error
-    return condition
+        raise _wrong(f"in {brief(boost.text)} {error.message}", error.remedy) from error
 
 
 def _check_field(field: str, kind: str, catalogue: Catalogue) -> None:

@@ -121,7 +121,7 @@ class Ranked:
         told = {at: self._reasons(found, scores, at) for at in range(len(found.ids))}
         for at, reasons in told.items():
             reasons["total"] = float(totals[at])
-        if self._ranking.mode != "vector":
+        if self._finder.asked_for():
             shares, ranks = fusion.shared(found.words), fusion.ranks(found.words)
             for at in np.flatnonzero(~np.isnan(found.words)).tolist():
                 told[at]["words"] = self._finder.asked_for() | {
@@ -129,6 +129,7 @@ class Ranked:
                     "share": round(float(shares[at]), 6),
                     "rank": int(ranks[at]),
                 }
+        if self._ranking.mode != "vector":
             for at, reasons in told.items():
                 reasons["base"] = round(float(base[at]), 6)
         return totals, told
