@@ -34,6 +34,7 @@ FILMS = Catalogue.from_dict(
 )
 KEPT: dict[str, dict[str, Any]] = {
     "newer": {"where": ["year>=1990"], "boosts": ["0.3*near(year,8,to=2010)"], "limit": 4},
+    "told": {"explain": True, "exact": True, "mode": "hybrid"},
     "wide": {"diversity": 0.8, "group_by": "first", "collapse": True, "fields": ["title", "year"]},
 }
 
@@ -95,7 +96,7 @@ def as_options(wishes: Mapping[str, Any]) -> list[str]:
     for name, value in wishes.items():
         option = OPTIONS.get(name, "--" + name.replace("_", "-"))
         if name in ("exact", "explain"):
-            options += [option] * value
+            options.append(option if value else f"--no-{name}")
         elif name == "fields":
             options += [option, ",".join(value)]
         else:
@@ -149,6 +150,9 @@ SIMILAR: list[dict[str, Any]] = [
     {"group_by": "first", "group_size": 2},
     {"preset": "newer", "explain": True},
     {"preset": "newer", "limit": 2, "where": ["year<2005"]},
+    {"preset": "newer", "explain": False, "exact": False},
+    {"preset": "told"},
+    {"preset": "told", "explain": False},
     {"preset": "wide"},
     {"preset": "wide", "diversity": 0, "fields": ["votes"]},
     {"next": "start", "limit": 3},

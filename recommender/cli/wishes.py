@@ -59,9 +59,11 @@ RANKING = (
     ),
     click.option("--preset", metavar="NAME", help="Wishes that are kept with the catalogue."),
     click.option("--pool", type=int, help=f"Candidates to rank. [default: {POOL}]"),
-    click.option("--exact", is_flag=True, help="Look at every item."),
+    click.option("--exact/--no-exact", default=False, help="Look at every item."),
 )  # fmt: skip
-EXPLAIN = (click.option("--explain", is_flag=True, help="Tell why each hit is where it is."),)
+EXPLAIN = (
+    click.option("--explain/--no-explain", default=False, help="Tell why each hit is where it is."),
+)
 
 
 def wish_options(command: Command) -> Command:
