@@ -114,20 +114,24 @@ class Ranked:
         totals = np.round(base + found.signals @ weights, 6)
         if not self._ranking.explain:
             return totals, {}
+        return totals, self._told(found, scores, base, totals)
+
+    def _told(self, found: Candidates, scores: Floats, base: Floats, totals: Floats) -> Told:
+        """Why each candidate has its total: what it is made of, and the words that it holds."""
         told = {at: self._reasons(found, scores, at) for at in range(len(found.ids))}
         for at, reasons in told.items():
-            reasons["total"] = float(totals[at])
-        if self._ranking.mode != "vector":
-            shares, ranks = fusion.shared(found.words), fusion.ranks(found.words)
-            for at in np.flatnonzero(~np.isnan(found.words)).tolist():
-                told[at]["words"] = self._finder.asked_for() | {
-                    "bm25": round(float(found.words[at]), 6),
-                    "share": round(float(shares[at]), 6),
-                    "rank": int(ranks[at]),
-                }
-            for at, reasons in told.items():
+            if self._ranking.mode != "vector":
                 reasons["base"] = round(float(base[at]), 6)
-        return totals, told
+            reasons["total"] = float(totals[at])
+        asked, shares = self._finder.asked_for(), fusion.shared(found.words)
+        ranks = fusion.ranks(found.words)
+        for at in np.flatnonzero(~np.isnan(found.words)).tolist():
+            told[at]["words"] = asked | {
+                "bm25": round(float(found.words[at]), 6),
+                "share": round(float(shares[at]), 6),
+                "rank": int(ranks[at]),
+            }
+        return told
 
     def _fused(self, found: Candidates, scores: Floats) -> Floats:
         """What the boosts are added to."""

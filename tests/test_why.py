@@ -78,6 +78,7 @@ ASKED: list[dict[str, Any]] = [
     {"boosts": ["0.5*near(year,5)", "0.25*overlap(genres)", "-0.3*high(votes)"]},
     {"boosts": ["0.5*match(year>=2000)", "-0.5*match(genres=Love)"], "collapse": True},
     {"using": {"v": 0.6, "look": 0.4}, "boosts": ["0.2*low(votes)"]},
+    {"boosts": ["0.4*words()"]},
     {"mode": "text", "boosts": ["0.2*low(votes)"]},
     {"mode": "hybrid", "boosts": ["0.2*low(votes)"], "diversity": 0.3},
     {"mode": "hybrid", "semantic_ratio": 0.3},
@@ -191,6 +192,16 @@ def test_words_of_an_item(films: Recommender) -> None:
     far = by_id(films.similar("seed", mode="hybrid", explain=True))["far"]
     assert far.why is not None
     assert (far.source, "words" in far.why) == ("vector", False)
+
+
+def test_words_as_a_boost_are_named(films: Recommender) -> None:
+    near = by_id(films.similar("seed", boosts="0.5*words()", explain=True))["same"]
+    assert near.why is not None
+    assert "base" not in near.why
+    share = near.why["words"]["share"]
+    assert near.why["boosts"] == {"0.5*words()": pytest.approx(0.5 * share, abs=2e-6)}
+    assert {*near.why["words"]["matched"]} == {"robots", "desert"}
+    assert f"words {share:.2f} of the best (" in near.why["sentence"]
 
 
 def test_boosts_up_and_down(films: Recommender) -> None:
