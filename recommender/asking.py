@@ -51,6 +51,7 @@ class Asking:
             probes=[Probe(name, shares[name], row) for name, row in rows.items()],
             fields=fields,
             named=[id],
+            twin=next(iter(rows.values())),
         )
 
     def by_text(self, view: View, text: str, shares: Mapping[str, float]) -> Question:
@@ -104,6 +105,7 @@ class Asking:
             text="\n".join(seed.value for seed in likes if seed.kind == "text") or None,
             named=[s.value for s in (*likes, *unlikes) if s.kind == "id" and s.catalogue is None],
             likes=[seed.name for seed in likes],
+            twin=liked[0][2][next(iter(shares))] if len(liked) == 1 and not unliked else None,
         )  # fmt: skip
 
     def embedded(self, view: View, name: str, text: str) -> Rows:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import fusion, legs, lexical, scoring, vectors
-from recommender.boosts import rarity
+from recommender.boosts import lowered, rarity
 from recommender.catalogue import vector_field
 from recommender.lexical import Wording
 from recommender.parts import any_of
@@ -140,10 +140,7 @@ class Finder:
             self._units(probe.vector, [row[at] for _, row in kept])
             for at, probe in enumerate(probes)
         ]
-        columns = {
-            name: self._view.column(name, [row[at] for _, row in kept])
-            for at, name in enumerate(names, width)
-        }
+        stored = {name: [row[at] for _, row in kept] for at, name in enumerate(names, width)}
         return Candidates(
             ids=[self._view.id_of(key) for key, _ in kept],
             similarity=np.array(
@@ -152,7 +149,7 @@ class Finder:
             words=self._words([key for key, _ in kept], wording),
             signals=scoring.signals(
                 self._ranking.boosts,
-                columns,
+                {name: self._column(name, stored[name]) for name in self._ranking.boosted},
                 self._question.fields,
                 {name: (span.least, span.greatest) for name, span in spans.items()},
                 self._matching([key for key, _ in kept]),
@@ -161,8 +158,18 @@ class Finder:
                 self._now,
             ),
             liked=self._liked(units, len(kept)),
-            groups=columns.get(self._ranking.group_by or "", [None] * len(kept)),
+            groups=self._groups(stored, len(kept)),
         )
+
+    def _column(self, name: str, values: Sequence[bytes | None]) -> list[Any]:
+        """Stored values as boosts take them, in a tenth of the time that Python's own ones need."""
+        if self._catalogue.fields[name].type == "number":
+            return [None if value is None else float(value) for value in values]
+        return [() if value is None else lowered(value) for value in values]
+
+    def _groups(self, stored: Mapping[str, Sequence[bytes | None]], count: int) -> list[Any]:
+        name = self._ranking.group_by
+        return [None] * count if name is None else self._view.column(name, stored[name])
 
     def _units(self, vector: str, blobs: Sequence[bytes | None]) -> NDArray[np.float64]:
         """Stored vectors as ``(n, dims)``; for cosine of length 1."""

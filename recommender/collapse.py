@@ -23,6 +23,10 @@ neighbour at 0.9; sequels of one series lie at 0.75 to 0.87 and are different th
 """
 
 ROWS_AT_ONCE = 512
+FEW_AT_ONCE = 32
+"""The same where the list's beginning will do: such small products need no second core, for which
+numpy waits up to 8 ms on a busy machine."""
+
 ROUNDING = 1e-6
 """Products of equal vectors come out as little as this below 1."""
 
@@ -52,12 +56,15 @@ def collapse(
     units: NDArray[np.floating[Any]],
     threshold: float,
     seed: NDArray[np.floating[Any]] | None = None,
+    wanted: int | None = None,
 ) -> Collapsed:
     """Keeps of a ranked list what is not as good as the same as something kept before.
 
     ``units`` ``(n, dims)`` are of length 1, best first, and so is the ``seed`` ``(dims,)``, whose
     own near-duplicates go too. Two are one thing where their product is ``threshold`` or more. Each
-    hidden item goes with the first kept one that it is the same as. Takes ``n * kept`` products.
+    hidden item goes with the first kept one that it is the same as. Takes ``n * kept`` products;
+    where only the first ``wanted`` of those that stay are needed, it ends when it has them, all
+    that is hidden behind them included.
     """
     count = len(units)
     least = min(threshold, 1.0 - ROUNDING)
@@ -68,8 +75,13 @@ def collapse(
         left = ~(units @ seed >= least)  # NaN is like nothing
         of_seed = np.flatnonzero(~left).tolist()
     kept: list[int] = []
-    for start in range(0, count, ROWS_AT_ONCE):
-        block = np.arange(start, min(start + ROWS_AT_ONCE, count))
+    step = ROWS_AT_ONCE if wanted is None else FEW_AT_ONCE
+    for start in range(0, count, step):
+        if wanted is not None and len(kept) >= wanted:
+            rest = np.arange(start, count)
+            _drop(units, kept, rest[left[rest]], least, left, owner)
+            break
+        block = np.arange(start, min(start + step, count))
         _drop(units, kept, block[left[block]], least, left, owner)
         fresh = block[left[block]]
         alike = units[fresh] @ units[fresh].T >= least

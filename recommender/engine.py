@@ -297,7 +297,8 @@ class Recommender:
         base = condition(view, question, page.where, ranking)
         rows = []
         if base is not None:
-            rows = Ranked(self._client, view, question, page, ranking).rows(base)
+            ranked = Ranked(self._client, view, question, page, ranking)
+            rows = ranked.rows(base, is_kept=token is not None)
         shown = hits.made(
             self._client, view, rows[page.offset : page.end], page.fields, question.fields
         )

@@ -8,7 +8,7 @@ from typing import Any
 from recommender import lexical
 from recommender.items import Hit
 from recommender.reasons import told
-from recommender.store import hashes
+from recommender.store import candidates, hashes
 from recommender.store.connection import Client
 from recommender.store.pools import Row
 from recommender.view import View
@@ -28,7 +28,8 @@ def made(
     names = view.wanted(fields)
     explained = any(row.why is not None for row in rows)
     read = view.wanted(None) if explained else names
-    stored = hashes.read_many(client, view.prefix, [row.id for row in rows], [hashes.DIGEST, *read])
+    keys = [(view.prefix + row.id).encode() for row in rows]
+    stored = candidates.read(client, keys, [hashes.DIGEST, *read])
     hits = []
     for row, (digest, *values) in zip(rows, stored, strict=True):
         if digest is None:

@@ -60,8 +60,11 @@ class Ranked:
         self._ranking = ranking
         self._finder = Finder(client, view, question, ranking, page.exclude)
 
-    def rows(self, base: str) -> list[Row]:
-        """All candidates that pass the filter ``base``, best first, ties by id; then fallbacks."""
+    def rows(self, base: str, *, is_kept: bool = False) -> list[Row]:
+        """The candidates that pass the filter ``base``, best first, ties by id; then fallbacks.
+
+        Up to the end of the page, all of them where the pool ``is_kept`` for other pages.
+        """
         page, ranking = self._page, self._ranking
         found = self._finder.find(base, page.end + len(page.exclude))
         scores, relevances = self._scores(found), self._relevances(found)
@@ -71,7 +74,8 @@ class Ranked:
         if ranking.cut is not None:
             order = order[: natural_cut(totals[order])]
         if ranking.collapse is not None and len(order):
-            order = self._collapsed(found, order, told)
+            is_whole = is_kept or ranking.group_by is not None or ranking.diversity > 0
+            order = self._collapsed(found, order, told, None if is_whole else page.end)
         if ranking.group_by is not None:
             groups = [found.groups[at] for at in order]
             order = order[scoring.in_groups(groups, ranking.group_size)]
@@ -85,7 +89,7 @@ class Ranked:
                 self._source(found, at),
                 told.get(at),
             )
-            for at in order.tolist()
+            for at in (order if is_kept else order[: page.end]).tolist()
         ]
         return rows + self._fallbacks(rows, base)
 
@@ -114,24 +118,21 @@ class Ranked:
         totals = np.round(base + found.signals @ weights, 6)
         if not self._ranking.explain:
             return totals, {}
-        return totals, self._told(found, scores, base, totals)
-
-    def _told(self, found: Candidates, scores: Floats, base: Floats, totals: Floats) -> Told:
-        """Why each candidate has its total: what it is made of, and the words that it holds."""
         told = {at: self._reasons(found, scores, at) for at in range(len(found.ids))}
         for at, reasons in told.items():
-            if self._ranking.mode != "vector":
-                reasons["base"] = round(float(base[at]), 6)
             reasons["total"] = float(totals[at])
-        asked, shares = self._finder.asked_for(), fusion.shared(found.words)
-        ranks = fusion.ranks(found.words)
-        for at in np.flatnonzero(~np.isnan(found.words)).tolist():
-            told[at]["words"] = asked | {
-                "bm25": round(float(found.words[at]), 6),
-                "share": round(float(shares[at]), 6),
-                "rank": int(ranks[at]),
-            }
-        return told
+        if self._finder.asked_for():
+            shares, ranks = fusion.shared(found.words), fusion.ranks(found.words)
+            for at in np.flatnonzero(~np.isnan(found.words)).tolist():
+                told[at]["words"] = self._finder.asked_for() | {
+                    "bm25": round(float(found.words[at]), 6),
+                    "share": round(float(shares[at]), 6),
+                    "rank": int(ranks[at]),
+                }
+        if self._ranking.mode != "vector":
+            for at, reasons in told.items():
+                reasons["base"] = round(float(base[at]), 6)
+        return totals, told
 
     def _fused(self, found: Candidates, scores: Floats) -> Floats:
         """What the boosts are added to."""
@@ -194,17 +195,18 @@ class Ranked:
             return "vector" if math.isnan(found.words[at]) else "hybrid"
         return self._ranking.mode
 
-    def _collapsed(self, found: Candidates, order: Places, told: Told) -> Places:
+    def _collapsed(
+        self, found: Candidates, order: Places, told: Told, wanted: int | None
+    ) -> Places:
         """The order without what is as good as the same as the seed or something before it."""
         question, ids = self._question, [found.ids[at] for at in order]
         metric = self._view.entry.catalogue.vectors[question.vector].metric
         known = self._view.entry.calibration.get(question.vector) if metric == "cosine" else None
-        has_seed = question.probes and len(question.named) == 1
-        seed = question.probes[0].centre if has_seed else None
         left = collapse(
             self._units(ids),
             threshold_of(self._ranking.collapse, known),
-            None if seed is None else vectors.normalise(seed),
+            None if question.twin is None else vectors.normalise(question.twin),
+            wanted,
         )
         for place in left.kept:
             if order[place] in told:

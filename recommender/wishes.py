@@ -125,10 +125,14 @@ class Ranking:
     exact: bool
 
     @property
+    def boosted(self) -> list[str]:
+        """The fields that boosts look at, each once."""
+        return list(dict.fromkeys(boost.field for boost in self.boosts if boost.field))
+
+    @property
     def columns(self) -> list[str]:
         """The fields that ranking looks at."""
-        names = [boost.field for boost in self.boosts if boost.field]
-        return list(dict.fromkeys([*names, *([self.group_by] if self.group_by else [])]))
+        return list(dict.fromkeys([*self.boosted, *([self.group_by] if self.group_by else [])]))
 
 
 def check_known(wishes: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from outside import Client, served
 
 from api import create_app
 from recommender import Catalogue, Recommender, Record, Reject, Settings, sync
-from recommender.errors import InvalidParameter, RecommenderError
+from recommender.errors import RecommenderError
 from recommender.store.connection import Server
 from recommender.wishes import DEFAULTS
 
