@@ -231,7 +231,7 @@ class Ranked:
         keys = [(self._view.prefix + id).encode() for id in ids]
         blobs = store.read(self._client, keys, [vector_field(vector)])
         empty = np.zeros(dims, dtype=vectors.DTYPES[spec.type]).tobytes()
-        joined = b"".join(blob or empty for [blob] in blobs)
+        joined = b"".join(b if b and len(b) == len(empty) else empty for [b] in blobs)
         matrix = np.frombuffer(joined, vectors.DTYPES[spec.type]).astype(np.float32)
         unit: NDArray[np.floating[Any]] = np.nan_to_num(
             vectors.normalise(matrix.reshape(len(ids), dims))

@@ -336,3 +336,11 @@ def test_words_lift_what_says_the_same(load: Load, open_catalogue: Open, exact: 
     assert shares[2] == 0.0
     with pytest.raises(InvalidParameter, match="cannot be read"):
         films.similar("seed", boosts="words(title)")
+
+
+@pytest.mark.parametrize("wishes", [{"explain": True}, {"exact": True, "diversity": 0.5}])
+def test_a_vector_that_somebody_else_broke_costs_its_item_only(
+    films: Recommender, wishes: Any
+) -> None:
+    films.client.hset("films:1:item:near", "v_vector", b"short")
+    assert ids(films, **wishes) == ["mid", "bare", "far"]
