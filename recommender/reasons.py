@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,18 @@ FALLBACKS = {
     "latest": ", this is one of the latest",
 }
 """What a hit is that fills a short answer; of same_tag the labels tell it."""
+
+
+BOOST = re.compile(r"([a-z]+)\s*\(")
+SAID = {
+    "near": "a close {}",
+    "fresh": "a recent {}",
+    "high": "a high {}",
+    "low": "a low {}",
+    "overlap": "{} in common",
+    "words": "words in common",
+}
+"""What a boost rewards, by its kind; a match is its own condition."""
 
 
 def told(
@@ -46,8 +59,7 @@ def _parts(why: Mapping[str, Any], relevance: float | None) -> Iterator[str]:
         yield _similarity(why, relevance)
     if "words" in why:
         yield _words(why["words"])
-    strong = sorted(why.get("boosts", {}).items(), key=lambda pair: -abs(pair[1]))
-    yield from (f"{share:+.2f} from {text}" for text, share in strong if abs(share) >= 0.005)
+    yield from _boosted(why.get("boosts", {}))
     if why["shared"]:
         labels = [label for common in why["shared"].values() for label in common]
         distinct = {label.lower(): label for label in reversed(labels)}
@@ -65,6 +77,18 @@ def _similarity(why: Mapping[str, Any], relevance: float | None) -> str:
     if "nearest" in why:
         known.append(f"nearest to {why['nearest']}")
     return f"similarity {why['similarity']:.2f}" + (f" ({', '.join(known)})" if known else "")
+
+
+def _boosted(shares: Mapping[str, float]) -> Iterator[str]:
+    """``+0.20 for genres in common``, the greatest first; alike but for scale they are one."""
+    named: dict[str, float] = {}
+    for text, share in shares.items():
+        _, kind, inside = BOOST.split(text, maxsplit=1)
+        field = inside.rstrip(") ").partition(",")[0].strip()
+        said = SAID.get(kind, "{}").format(inside.rstrip()[:-1] if kind == "match" else field)
+        named[said] = named.get(said, 0.0) + share
+    strong = sorted(named.items(), key=lambda pair: -abs(pair[1]))
+    yield from (f"{share:+.2f} for {said}" for said, share in strong if abs(share) >= 0.005)
 
 
 def _words(words: Mapping[str, Any]) -> str:

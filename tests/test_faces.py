@@ -144,6 +144,7 @@ SIMILAR: list[dict[str, Any]] = [
     {"boosts": ["0.3*near(year,8)", "0.2*overlap(genres)", "-0.1*match(year<1990)"],
      "explain": True},
     {"boosts": ["0.3*high(votes)"], "pool": 20},
+    {"boosts": ["0.3*words()"], "explain": True},
     {"same": ["genres", "first"], "differ": ["year"]},
     {"diversity": 0.7, "explain": True},
     {"diversity": 0},

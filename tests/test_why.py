@@ -78,6 +78,7 @@ ASKED: list[dict[str, Any]] = [
     {"boosts": ["0.5*near(year,5)", "0.25*overlap(genres)", "-0.3*high(votes)"]},
     {"boosts": ["0.5*match(year>=2000)", "-0.5*match(genres=Love)"], "collapse": True},
     {"using": {"v": 0.6, "look": 0.4}, "boosts": ["0.2*low(votes)"]},
+    {"boosts": ["0.4*words()"]},
     {"mode": "text", "boosts": ["0.2*low(votes)"]},
     {"mode": "hybrid", "boosts": ["0.2*low(votes)"], "diversity": 0.3},
     {"mode": "hybrid", "semantic_ratio": 0.3},
@@ -193,13 +194,23 @@ def test_words_of_an_item(films: Recommender) -> None:
     assert (far.source, "words" in far.why) == ("vector", False)
 
 
+def test_words_as_a_boost_are_named(films: Recommender) -> None:
+    near = by_id(films.similar("seed", boosts="0.5*words()", explain=True))["same"]
+    assert near.why is not None
+    assert "base" not in near.why
+    share = near.why["words"]["share"]
+    assert near.why["boosts"] == {"0.5*words()": pytest.approx(0.5 * share, abs=2e-6)}
+    assert {*near.why["words"]["matched"]} == {"robots", "desert"}
+    assert f"words {share:.2f} of the best (" in near.why["sentence"]
+
+
 def test_boosts_up_and_down(films: Recommender) -> None:
     boosts = ["0.2*match(year>=2000)", "-0.5*match(genres=Love)", "0.3*near(year,1)"]
     told = sentences(films.similar("seed", boosts=boosts, explain=True))
     assert told["far"] == (
-        "similarity 0.00; -0.50 from -0.5*match(genres=Love); +0.20 from 0.2*match(year>=2000)"
+        "similarity 0.00; -0.50 for genres=Love; +0.20 for year>=2000"
     )
-    assert "+0.30 from 0.3*near(year,1); +0.20 from" in told["near"]
+    assert "+0.30 for a close year; +0.20 for" in told["near"]
     assert told["mid"] == "similarity 0.50; shares Drama"
 
 
