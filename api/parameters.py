@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from flask import request
 
+from recommender.arguments import number_or_word
 from recommender.errors import InvalidParameter, suggest
 from recommender.wishes import DEFAULTS
 
@@ -128,9 +129,8 @@ def _boolean(text: str) -> bool:
 
 CONVERT: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("limit", "offset", "group_size", "pool"), _whole),
-    **dict.fromkeys(
-        ("min_score", "min_relevance", "semantic_ratio", "diversity", "collapse"), float
-    ),
+    **dict.fromkeys(("min_score", "min_relevance", "diversity"), float),
+    **dict.fromkeys(("semantic_ratio", "collapse"), number_or_word),
     **dict.fromkeys(("exact", "explain"), _boolean),
 }
 """How the texts of wishes are read that are no texts."""

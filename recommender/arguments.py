@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from recommender.errors import InvalidParameter, brief
@@ -36,7 +36,8 @@ def check_page(limit: Any, offset: Any, excluded: int) -> None:
 def check_min_score(value: Any) -> None:
     """A finite number, or None."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value is not None and not (is_number and math.isfinite(value)):
+    # Compared, not math.isfinite: an integer of 400 digits is no float.
+    if value is not None and not (is_number and abs(value) <= sys.float_info.max):
         raise InvalidParameter("min_score", f"min_score is {brief(value)}", remedy="It is a number")
 
 
@@ -62,12 +63,29 @@ def check_text(parameter: str, value: Any) -> str:
     return value
 
 
+def number_or_word(text: str) -> float | bool | str:
+    """The text of an argument that takes a number or a word: 0.3, True, ``rrf``."""
+    try:
+        return float(text)
+    except ValueError:
+        return {"true": True, "false": False}.get(text.lower(), text)
+
+
 def check_names(parameter: str, values: Any) -> Collection[str]:
-    """A list (or any collection) of texts, which a single text is not."""
-    is_list = isinstance(values, Collection) and not isinstance(values, (str, bytes))
-    if not is_list or not all(isinstance(value, str) for value in values):
+    """A list (or any collection) of Unicode texts, which a single text is not."""
+    is_list = isinstance(values, Collection) and not isinstance(values, (str, bytes, Mapping))
+    if not is_list or not all(isinstance(value, str) and _is_unicode(value) for value in values):
         raise InvalidParameter(
             parameter, f"{parameter} is {brief(values)}", remedy="It is a list of texts"
         )
     checked: Collection[str] = values
     return checked
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written: half of a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +14,15 @@ from recommender import seeds as seeding
 from recommender import vectors
 from recommender.arguments import check_text
 from recommender.catalogue import vector_field
-from recommender.embedders.base import Embedder, make_embedder
-from recommender.errors import InvalidParameter, ModelMismatch, UnknownItem, brief
+from recommender.embedders.base import Embedder, embed_picture, make_embedder
+from recommender.errors import (
+    InvalidCatalogue,
+    InvalidParameter,
+    ModelMismatch,
+    RecommenderError,
+    UnknownItem,
+    brief,
+)
 from recommender.question import Probe, Question, Rows
 from recommender.seeds import Seed
 from recommender.settings import Settings
@@ -43,11 +51,13 @@ class Asking:
             probes=[Probe(name, shares[name], row) for name, row in rows.items()],
             fields=fields,
             named=[id],
+            twin=next(iter(rows.values())),
         )
 
     def by_text(self, view: View, text: str, shares: Mapping[str, float]) -> Question:
         """What is close to some words in meaning. Raises EmbedderError, InvalidParameter."""
-        rows = {name: self.embedded(view, name, check_text("text", text)) for name in shares}
+        with _asked_by("text"):
+            rows = {name: self.embedded(view, name, check_text("text", text)) for name in shares}
         return replace(self._searched(view, rows, shares), text=text)
 
     def by_vector(self, view: View, given: Any, shares: Mapping[str, float]) -> Question:
@@ -58,7 +68,8 @@ class Asking:
     def by_image(self, view: View, image: Any, shares: Mapping[str, float]) -> Question:
         """What is close to a picture. Raises EmbedderError, InvalidParameter."""
         picture = _picture("image", image)
-        rows = {name: self._pictured(view, name, picture) for name in shares}
+        with _asked_by("image"):
+            rows = {name: embed_picture(self._embedder(view, name), picture) for name in shares}
         return self._searched(view, rows, shares)
 
     def by_words(self, vector: str, text: Any) -> Question:
@@ -94,6 +105,7 @@ class Asking:
             text="\n".join(seed.value for seed in likes if seed.kind == "text") or None,
             named=[s.value for s in (*likes, *unlikes) if s.kind == "id" and s.catalogue is None],
             likes=[seed.name for seed in likes],
+            twin=liked[0][2][next(iter(shares))] if len(liked) == 1 and not unliked else None,
         )  # fmt: skip
 
     def embedded(self, view: View, name: str, text: str) -> Rows:
@@ -123,7 +135,21 @@ class Asking:
     def _resolved(
         self, view: View, parameter: str, seed: Seed, shares: Mapping[str, float]
     ) -> tuple[Mapping[str, Any], dict[str, Rows]]:
-        """The fields of a seed, where it is an item, and its vector for each of ``shares``."""
+        """The fields of a seed, where it is an item, and its vector for each of ``shares``.
+
+        Whatever is wrong with it names ``parameter``.
+        """
+        try:
+            return self._found(view, parameter, seed, shares)
+        except RecommenderError as error:
+            error.parameter = parameter
+            if isinstance(error, InvalidParameter):
+                error.code = f"invalid_{parameter}"
+            raise
+
+    def _found(
+        self, view: View, parameter: str, seed: Seed, shares: Mapping[str, float]
+    ) -> tuple[Mapping[str, Any], dict[str, Rows]]:
         if seed.kind == "id":
             id = check_text(parameter, seed.value)
             if seed.catalogue is None:
@@ -134,7 +160,7 @@ class Asking:
             return {}, {name: self.embedded(view, name, text) for name in shares}
         if seed.kind == "image":
             picture = _picture(parameter, seed.value)
-            return {}, {name: self._pictured(view, name, picture) for name in shares}
+            return {}, {name: embed_picture(self._embedder(view, name), picture) for name in shares}
         return {}, {name: self.checked(view, name, seed.value) for name in shares}
 
     def _stored(
@@ -175,17 +201,6 @@ class Asking:
             rows[name] = vectors.from_bytes(blob, entry.catalogue.vectors[name].type)
         return rows
 
-    def _pictured(self, view: View, name: str, picture: bytes) -> Rows:
-        embedder = self._embedder(view, name)
-        embed_images = getattr(embedder, "embed_images", None)
-        if embed_images is None:
-            raise InvalidParameter(
-                "image",
-                f"the vector {name!r} is made by {embedder.name}, which knows no pictures",
-                remedy="Name a vector whose model does with 'using'",
-            )
-        return np.asarray(embed_images([picture])[0])
-
     def _embedder(self, view: View, name: str) -> Embedder:
         spec, stamp = view.entry.catalogue.vectors[name], view.entry.stamps[name]
         key = (stamp.embedder, stamp.dims)
@@ -199,6 +214,16 @@ class Asking:
                 )
             self._embedders[key] = embedder
         return self._embedders[key]
+
+
+@contextmanager
+def _asked_by(parameter: str) -> Iterator[None]:
+    """Names the parameter where the catalogue has no model that could embed it."""
+    try:
+        yield
+    except InvalidCatalogue as error:
+        error.parameter = parameter
+        raise
 
 
 def unknown_item(catalogue: str, id: str) -> UnknownItem:
@@ -217,8 +242,9 @@ def _picture(parameter: str, given: Any) -> bytes:
     except ValueError as error:
         raise InvalidParameter(parameter, "the image is not base64") from error
     if not isinstance(picture, bytes) or not 0 < len(picture) <= MAX_IMAGE:
+        is_large = isinstance(picture, bytes) and len(picture) > MAX_IMAGE
         raise InvalidParameter(
-            parameter, f"the image is {brief(given)}",
+            parameter, "the image is too large" if is_large else f"the image is {brief(given)}",
             remedy=f"It is bytes, or base64 in JSON, of at most {MAX_IMAGE // 2**20} MB",
         )  # fmt: skip
     return picture

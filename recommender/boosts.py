@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender import where
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidParameter, UnknownField, brief, suggest
 from recommender.fields import MAX_NUMBER, TAG_SEPARATOR
@@ -99,6 +100,8 @@ def _boost(text: str, catalogue: Catalogue) -> Boost:
     boost = _read_once(text) if len(text) <= MAX_KEPT else _read(text)
     if boost.kind in FIELD_TYPES:
         _check_field(boost.field, boost.kind, catalogue)
+    if boost.kind == "match":
+        _check_condition(boost, catalogue)
     texts = (spec for spec in catalogue.fields.values() if spec.type == "text")
     if boost.kind == "words" and not any(texts):
         raise _wrong(f"{text!r} needs a text field, there is none", "Leave it out")
@@ -147,6 +150,13 @@ def _with_options(boost: Boost, options: Sequence[str]) -> Boost:
     if given.get("log") and given.get("to", 1.0) <= 0:
         raise _wrong(f"{boost.text!r} has no logarithm", "With log, to is a number above 0")
     return replace(boost, **given)
+
+
+def _check_condition(boost: Boost, catalogue: Catalogue) -> None:
+    try:
+        where.parse(boost.condition, catalogue)
+    except InvalidParameter as error:
+        raise _wrong(f"in {brief(boost.text)} {error.message}", error.remedy) from error
 
 
 def _check_field(field: str, kind: str, catalogue: Catalogue) -> None:

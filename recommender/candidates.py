@@ -85,6 +85,7 @@ class Finder:
         self._ranking = ranking
         self._exclude = exclude
         self._now = time.time()
+        self._words_asked: Wording | None = None
         self._words_at = [n for n, boost in enumerate(ranking.boosts) if boost.kind == "words"]
 
     def find(self, base: str, needed: int) -> Candidates:
@@ -94,7 +95,7 @@ class Finder:
         those that hold one of them.
         """
         spans = self.spans()
-        wording = self._wording()
+        wording = self._words_asked = self._wording()
         keys = self._keys(base, needed, spans, wording)
         prefix = self._view.prefix.encode()
         gone = {prefix + id.encode() for id in self._exclude}
@@ -106,6 +107,11 @@ class Finder:
         for place in self._words_at:
             found.signals[:, place] = fusion.shared(found.words)
         return found
+
+    def asked_for(self) -> dict[str, list[str]]:
+        """The words, and what may be labels, that were looked for; for ``why``."""
+        asked = self._words_asked
+        return {} if asked is None else {"terms": list(asked.terms), "labels": list(asked.labels)}
 
     def _wording(self) -> Wording | None:
         """The words to look for, where words count: the user's own, or those that tell most."""

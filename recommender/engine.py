@@ -192,14 +192,14 @@ class Recommender:
         began = time.perf_counter()
         view = self._fresh()
         asked = self._asked(view.entry.catalogue, wishes)
-        likes = seeding.faded(seeding.read("like", like), half_life)
-        unlikes = seeding.read("unlike", unlike)
+        likes = seeding.faded(seeding.read("like", like, self.name), half_life)
+        unlikes = seeding.read("unlike", unlike, self.name)
         seeding.check_sides(likes, unlikes, strategy)
         shares = shares_of(asked.get("using"), view.entry.catalogue)
         return self._ranked(
             view,
             asked,
-            ("recommend", list(map(str, likes)), list(map(str, unlikes)), strategy),
+            ("recommend", [s.parts for s in likes], [s.parts for s in unlikes], strategy),
             lambda: self._asking.by_likes(view, likes, unlikes, strategy, shares),
             began,
         )
@@ -290,6 +290,8 @@ class Recommender:
         if token not in (None, pools.START):
             return self._following(view, asked, digest, began)
         question = ask()
+        if ranking.mode == "text":  # no vector is looked at
+            question = replace(question, probes=(), likes=())
         page = page_of(asked, question.named)
         view.wanted(page.fields)
         base = condition(view, question, page.where, ranking)

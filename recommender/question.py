@@ -36,7 +36,8 @@ class Question:
 
     ``vector`` is the main one. ``fields`` are those of the seed, for what is relative to it;
     ``named`` are ids that never come back; ``likes`` names the rows of each probe's ``likes``;
-    ``text`` holds the user's own words.
+    ``text`` holds the user's own words; ``twin`` ``(dims,)`` is the main vector of the only item
+    that is asked with, whose near-duplicates are as good as the item itself.
     """
 
     vector: str
@@ -45,3 +46,9 @@ class Question:
     named: Sequence[str] = ()
     text: str | None = None
     likes: Sequence[str] = ()
+    twin: Rows | None = None
+
+    @property
+    def is_asked_in_words(self) -> bool:
+        """Whether the words to find are the user's own, not those of an item."""
+        return self.text is not None and not self.fields

@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import calibration, fallbacks, fusion, lexical, scoring, vectors
+from recommender.calibration import check_min_relevance
 from recommender.candidates import Candidates, Finder
 from recommender.catalogue import vector_field
 from recommender.collapse import collapse, threshold_of
 from recommender.cut import natural_cut
+from recommender.errors import InvalidParameter
 from recommender.parts import any_of
 from recommender.question import Question
 from recommender.scoring import Floats, Places
 from recommender.store import candidates as store
 from recommender.store.connection import Client
 from recommender.store.pools import Row
-from recommender.view import View, least_score
+from recommender.view import View
 from recommender.wishes import MAX_POOL, Page, Ranking, Where
 
 SPREAD = 5
@@ -93,7 +95,7 @@ class Ranked:
 
     def _scores(self, found: Candidates) -> Floats:
         """The similarity of each candidate; in mode text how good the words fit by the best."""
-        if not self._question.probes:
+        if self._ranking.mode == "text":
             return np.round(fusion.shared(found.words), 6)
         shares = np.array([probe.share for probe in self._question.probes])
         return np.asarray(np.round(found.similarity @ shares, 6))
@@ -101,7 +103,7 @@ class Ranked:
     def _relevances(self, found: Candidates) -> Floats | None:
         """The same on 0..1; None where that was not measured for each of the vectors."""
         known, probes = self._view.entry.calibration, self._question.probes
-        if not probes or any(probe.vector not in known for probe in probes):
+        if self._ranking.mode == "text" or any(probe.vector not in known for probe in probes):
             return None
         parts = {
             probe.vector: known[probe.vector].relevance(found.similarity[:, at])
@@ -119,14 +121,15 @@ class Ranked:
         told = {at: self._reasons(found, scores, at) for at in range(len(found.ids))}
         for at, reasons in told.items():
             reasons["total"] = float(totals[at])
-        if self._ranking.mode != "vector":
+        if self._finder.asked_for():
             shares, ranks = fusion.shared(found.words), fusion.ranks(found.words)
             for at in np.flatnonzero(~np.isnan(found.words)).tolist():
-                told[at]["words"] = {
+                told[at]["words"] = self._finder.asked_for() | {
                     "bm25": round(float(found.words[at]), 6),
                     "share": round(float(shares[at]), 6),
                     "rank": int(ranks[at]),
                 }
+        if self._ranking.mode != "vector":
             for at, reasons in told.items():
                 reasons["base"] = round(float(base[at]), 6)
         return totals, told
@@ -138,18 +141,22 @@ class Ranked:
         ratio = self._ranking.semantic_ratio
         if ratio == lexical.RRF:
             return fusion.rrf(fusion.ranks(scores), fusion.ranks(found.words))
-        return fusion.blend(scores, found.words, lexical.RATIO if ratio is None else float(ratio))
+        if ratio is None:
+            ratio = lexical.RATIO if self._question.is_asked_in_words else lexical.ITEM_RATIO
+        return fusion.blend(scores, found.words, float(ratio))
 
     def _reasons(self, found: Candidates, scores: Floats, at: int) -> dict[str, Any]:
         """What is known of one candidate's place before the others are looked at."""
         question, boosts = self._question, self._ranking.boosts
         reasons: dict[str, Any] = {
-            "similarity": float(scores[at]),
             "boosts": {
                 boost.text: round(boost.weight * float(signal), 6)
                 for boost, signal in zip(boosts, found.signals[at], strict=True)
             },
         }
+        if self._ranking.mode == "text":  # no vector is looked at
+            return reasons
+        reasons = {"similarity": float(scores[at]), **reasons}
         if len(question.probes) > 1:
             reasons["similarities"] = {
                 probe.vector: round(float(value), 6)
@@ -170,10 +177,16 @@ class Ranked:
         wanted = np.isfinite(scores)
         if self._ranking.mode == "text":
             wanted &= ~np.isnan(found.words)
-        if page.min_relevance is not None and relevances is not None:
-            wanted &= np.round(relevances, 6) >= page.min_relevance
-        else:  # says what is missing
-            least_score(page, self._view.entry.calibration.get(question.vector))
+        if page.min_relevance is not None and not question.probes:
+            raise InvalidParameter(
+                "min_relevance", "in mode text no vector is looked at, so there is no relevance",
+                remedy="Use min_score, or another mode",
+            )  # fmt: skip
+        if page.min_relevance is not None:
+            if relevances is None:  # says what is missing
+                check_min_relevance(page.min_relevance, None)
+            else:
+                wanted &= np.round(relevances, 6) >= page.min_relevance
         return wanted if page.min_score is None else wanted & (scores >= page.min_score)
 
     def _source(self, found: Candidates, at: int) -> str:
@@ -189,11 +202,10 @@ class Ranked:
         question, ids = self._question, [found.ids[at] for at in order]
         metric = self._view.entry.catalogue.vectors[question.vector].metric
         known = self._view.entry.calibration.get(question.vector) if metric == "cosine" else None
-        seed = question.probes[0].centre if question.named and len(question.named) == 1 else None
         left = collapse(
             self._units(ids),
             threshold_of(self._ranking.collapse, known),
-            None if seed is None or not question.probes else vectors.normalise(seed),
+            None if question.twin is None else vectors.normalise(question.twin),
             wanted,
         )
         for place in left.kept:
@@ -208,7 +220,7 @@ class Ranked:
         units = self._units([found.ids[at] for at in among])
         places, nearest = scoring.spread_out(totals[among], units, self._ranking.diversity, count)
         for at, near in zip(among.tolist(), nearest.tolist(), strict=True):
-            if at in told and not math.isnan(near):
+            if at in told and not math.isnan(near) and at != among[places[0]]:
                 told[at]["mmr"] = {"total": float(totals[at]), "nearest_chosen": round(near, 6)}
         return np.concatenate([among[places], rest])
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from recommender.arguments import check_text
 from recommender.errors import InvalidParameter, brief, suggest
 from recommender.question import Probe, Rate, Rows
 from recommender.vectors import normalise
@@ -36,16 +36,25 @@ class Seed:
     catalogue: str | None = None
 
     @property
+    def parts(self) -> tuple[Any, ...]:
+        """What tells it from other ones."""
+        return self.kind, self.value, self.weight, self.catalogue
+
+    @property
     def name(self) -> str:
         """What to call it in an explanation."""
-        return brief(self.value).strip("'") if self.kind in ("id", "text") else f"a {self.kind}"
+        if self.kind == "image":
+            return "an image"
+        if self.kind == "vector":
+            return "a vector"
+        return brief(self.value).strip("'") if self.kind == "id" else brief(self.value)
 
 
-def read(parameter: str, given: Any) -> list[Seed]:
+def read(parameter: str, given: Any, own: str | None = None) -> list[Seed]:
     """Seeds from ids, or from ``{"id" | "text" | "vector" | "image": ..., "weight": 1}``.
 
-    Beside an id may stand the ``catalogue`` that it is of. Raises InvalidParameter naming
-    ``parameter``.
+    Beside an id may stand the ``catalogue`` that it is of, which is as good as none where it is
+    ``own``. Raises InvalidParameter naming ``parameter``.
     """
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence):
         raise InvalidParameter(
@@ -55,12 +64,12 @@ def read(parameter: str, given: Any) -> list[Seed]:
         raise InvalidParameter(
             parameter, f"{parameter} has {len(given)} entries", remedy=f"The limit is {MAX_SEEDS}"
         )
-    return [_seed(parameter, one) for one in given]
+    return [_seed(parameter, one, own) for one in given]
 
 
-def _seed(parameter: str, given: Any) -> Seed:
+def _seed(parameter: str, given: Any, own: str | None) -> Seed:
     if isinstance(given, str):
-        return Seed("id", given, 1.0)
+        return Seed("id", check_text(parameter, given), 1.0)
     kinds = [kind for kind in KINDS if isinstance(given, Mapping) and kind in given]
     allowed = {"weight", *kinds[:1], *(["catalogue"] if kinds == ["id"] else [])}
     if len(kinds) != 1 or set(given) - allowed:
@@ -72,13 +81,18 @@ def _seed(parameter: str, given: Any) -> Seed:
         )
     weight = given.get("weight", 1.0)
     is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-    if not is_number or not math.isfinite(weight) or not 0 < weight <= MAX_WEIGHT:
+    if not is_number or not 0 < weight <= MAX_WEIGHT:
         raise InvalidParameter(
             parameter,
             f"the weight {brief(weight)} cannot be",
             remedy=f"It is a number above 0, up to {MAX_WEIGHT:g}; what you dislike goes to unlike",
         )
-    return Seed(kinds[0], given[kinds[0]], float(weight), given.get("catalogue"))
+    if kinds == ["id"]:
+        check_text(parameter, given["id"])
+    other = given.get("catalogue")
+    if other is not None:
+        check_text(parameter, other)
+    return Seed(kinds[0], given[kinds[0]], float(weight), None if other == own else other)
 
 
 def faded(seeds: Sequence[Seed], half_life: Any) -> list[Seed]:

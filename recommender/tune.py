@@ -7,7 +7,7 @@ are then fitted on all queries, so what those queries measure with them is no pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from recommender import boosts as boosting
 from recommender import columns as reading
 from recommender import fitting, lexical, metrics
+from recommender.boosts import Boost
 from recommender.columns import Columns
 from recommender.engine import Recommender
 from recommender.errors import InvalidParameter
@@ -23,7 +24,7 @@ from recommender.evaluate import relevance
 from recommender.fitting import Fit
 from recommender.judgements import Judgements, draw
 from recommender.measured import Comparison, RelevanceReport
-from recommender.problem import Problem
+from recommender.problem import Matrix, Problem, gains_of
 from recommender.proposals import proposals
 from recommender.store import hashes, sampling
 from recommender.wordings import WORDS, words_signal
@@ -114,7 +115,7 @@ def tune(
     usable = Judgements({query: judgements.gains[query] for query in before.queries})
     problem, items, tried = _problem(engine, usable, k, using, without, folds, seed)
     fit = fitting.fit(problem, lambda done, of: progress(1 + done, total))
-    texts = {_text(weight, name): fit.losses[name] for name, weight in fit.weights.items()}
+    texts = {f"{weight:g}*{name}": fit.losses[name] for name, weight in fit.weights.items()}
     wishes, pools = _pooled(
         engine, _drawn(usable, POOL_QUERIES, seed), k, given | {"boosts": list(texts)},
         lambda done: progress(total - len(POOLS) - 2 + done, total),
@@ -133,10 +134,6 @@ def tune(
         items=items,
         tried=tuple(tried),
     )
-
-
-def _text(weight: float, name: str) -> str:
-    return f"{weight:g}*{name}"
 
 
 def _problem(
@@ -159,35 +156,46 @@ def _problem(
         for query in part.gains
     }
     columns = _columns(engine, chosen, catalogue.vector(using), seed)
-    texts = proposals(catalogue, columns.values, without)
-    if not texts:
-        raise InvalidParameter(
-            "without",
-            f"{engine.name!r} has no number and no tag to boost by",
-            remedy="Load the catalogue with such fields, or leave fewer of them out",
-        )
+    boosts = {
+        text: boosting.parse([text], catalogue)[0]
+        for text in proposals(catalogue, columns.values, without)
+    }
     places = {id: place for place, id in enumerate(columns.ids)}
     queries = [query for query in chosen.gains if query in places]
-    gains = np.zeros((len(queries), len(places)), dtype=np.float32)
-    for row, query in enumerate(queries):
-        for id, gain in chosen.gains[query].items():
-            if id in places and id != query:
-                gains[row, places[id]] = gain
     seeds = [places[query] for query in queries]
-    boosts = {text: boosting.parse([text], catalogue)[0] for text in texts}
-    signals = {text: columns.signal(boost, seeds) for text, boost in boosts.items()}
-    if lexical.text_fields(catalogue):
-        signals[WORDS] = words_signal(engine, columns.ids, seeds)
+    gains = gains_of([chosen.gains[query] for query in queries], places)
+    gains[np.arange(len(seeds)), seeds] = 0.0
     problem = Problem(
         similarity=columns.similarities(seeds),
         gains=gains,
         ideal=np.array([metrics.ideal(row, k) for row in gains.tolist()]),
-        signals=signals,
+        signals=_signals(engine, columns, boosts, seeds, without),
         fold=np.array([fold_of[query] for query in queries]),
         k=k,
         signs={text: (1, -1) for text, boost in boosts.items() if boost.kind == "overlap"},
     )
-    return problem, len(places), list(signals)
+    return problem, len(places), list(problem.signals)
+
+
+def _signals(
+    engine: Recommender,
+    columns: Columns,
+    boosts: Mapping[str, Boost],
+    seeds: Sequence[int],
+    without: Collection[str],
+) -> dict[str, Matrix]:
+    """What each boost, and words where there are texts, says of the items beside the seeds."""
+    signals = {text: columns.signal(boost, seeds) for text, boost in boosts.items()}
+    written = set(lexical.text_fields(engine.entry.catalogue))
+    if written and written.isdisjoint(without):  # words are looked for in all of them
+        signals[WORDS] = words_signal(engine, columns.ids, seeds)
+    if not signals:
+        raise InvalidParameter(
+            "without",
+            f"{engine.name!r} has no number, no tag and no text to boost by",
+            remedy="Load the catalogue with such fields, or leave fewer of them out",
+        )
+    return signals
 
 
 def _drawn(judgements: Judgements, count: int, seed: int) -> Judgements:
@@ -220,9 +228,8 @@ def _pooled(
         told(number)
         return report.ndcg.value
 
-    # Of a large catalogue the largest pool has to stand for everything.
-    is_small = engine.count() <= MAX_ITEMS
-    whole = measured(1, exact=True) if is_small else measured(1, pool=POOLS[-1])
+    everything = {"exact": True} if engine.count() <= MAX_ITEMS else {"pool": POOLS[-1]}
+    whole = measured(1, **everything)
     pools: dict[int | None, float] = {None: whole}
     for number, pool in enumerate(POOLS, 2):
         pools[pool] = measured(number, pool=pool)

@@ -35,7 +35,8 @@ class Wishes(TypedDict, total=False):
 
     ``using`` names the vector (None: the first), or several with their shares:
     ``{"text": 0.7, "image": 0.3}``. ``mode`` is vector, text (words) or hybrid (both);
-    ``semantic_ratio`` 0 (words) to 1 (meaning) mixes the two (None: 0.5), "rrf" fuses their ranks.
+    ``semantic_ratio`` 0 (words) to 1 (meaning) mixes the two (None: 0.5 for the user's own words,
+    0.8 for those of an item), "rrf" fuses their ranks.
 
     ``same`` and ``differ`` name tags and numbers in which every hit agrees with the seed, or does
     not. ``boosts`` (see :mod:`recommender.boosts`) add to the similarity for the order of the hits;
@@ -149,24 +150,37 @@ def is_plain(wishes: Mapping[str, Any]) -> bool:
     """Whether the index alone can answer: nothing is asked for that needs a ranking."""
     return all(
         name in (*PAGED, "preset")
-        or value == DEFAULTS[name]
-        or (name == "using" and isinstance(value, str))
-        or (not value and not DEFAULTS[name] and isinstance(value, (list, tuple)))
+        or (name == "using" and isinstance(value, str) and ":" not in value)
+        or _is_default(DEFAULTS[name], value)
         for name, value in wishes.items()
     )
+
+
+def _is_default(default: Any, value: Any) -> bool:
+    """Whether it is the same as not given; 0 is not False, nor an empty list None."""
+    if isinstance(default, tuple):
+        return isinstance(value, (list, tuple)) and not value
+    if isinstance(value, bool) or isinstance(default, bool):
+        return value is default
+    return value is default or (isinstance(value, (int, float, str)) and bool(value == default))
 
 
 def with_preset(wishes: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
     """A preset's wishes and those given: both their conditions and exclusions, else the given."""
     both = {**preset, **wishes}
-    for name in ("where", "exclude"):
-        if name in preset and name in wishes:
-            both[name] = [*_listed(preset[name]), *_listed(wishes[name])]
+    if "where" in preset and "where" in wishes:
+        both["where"] = [*_listed(preset["where"]), *_listed(wishes["where"])]
+    if "exclude" in preset and "exclude" in wishes:
+        both["exclude"] = [
+            *preset["exclude"], *check_names("exclude", wishes["exclude"]),
+        ]  # fmt: skip
     return both
 
 
-def _listed(value: Any) -> list[Any]:
-    return [value] if isinstance(value, (str, Mapping)) else list(value)
+def _listed(where: Any) -> list[Any]:
+    if where is None:
+        return []
+    return list(where) if isinstance(where, (list, tuple)) else [where]
 
 
 def page_of(wishes: Mapping[str, Any], named: Collection[str] = ()) -> Page:
@@ -193,6 +207,10 @@ def ranking_of(wishes: Mapping[str, Any], catalogue: Catalogue) -> Ranking:
     _check_flag("explain", asked["explain"])
     _check_choice("cut", asked["cut"], ("auto", None))
     check_mode(asked["mode"], asked["semantic_ratio"], catalogue)
+    if asked["mode"] == "text" and asked["min_relevance"] is not None:
+        raise InvalidParameter(
+            "min_relevance", "min_relevance has no meaning in mode text", remedy="Use min_score"
+        )
     if asked["collapse"] is not None:
         threshold_of(asked["collapse"], None)
     for name in ("same", "differ"):
@@ -217,7 +235,7 @@ def shares_of(using: Any, catalogue: Catalogue) -> dict[str, float]:
     for name, weight in given.items():
         catalogue.vector(name)
         is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-        if not is_number or not math.isfinite(weight) or not 0 < weight <= 1000:
+        if not is_number or not 0 < weight <= 1000:
             raise _wrong("using", weight, "a weight above 0, up to 1,000, for each vector")
     total = math.fsum(given.values())
     return {name: weight / total for name, weight in given.items()}

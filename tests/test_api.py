@@ -322,7 +322,7 @@ def test_recommend(client: Client) -> None:
         ('{"like": ["alien"], "exact": "no"}', "exact"),
         ('{"like": ["alien"], "where": 5, "same": ["genres"]}', "where"),
         ('{"like": ["alien"], "explain": 1}', "explain"),
-        ('{"like": ["alien"], "limit": "3"}', "limit"), ('{"like": ["nobody"]}', "id"),
+        ('{"like": ["alien"], "limit": "3"}', "limit"), ('{"like": ["nobody"]}', "like"),
     ):  # fmt: skip
         wrong = ask(body)
         assert (wrong.status, wrong.json["parameter"]) in ((400, parameter), (404, parameter))

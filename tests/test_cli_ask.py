@@ -23,6 +23,7 @@ COMMANDS: list[tuple[str, ...]] = [
     (), ("load",), ("infer",), ("similar",), ("recommend",), ("search",), ("catalogues",),
     ("info",), ("drop",), ("serve",), ("redis",), ("redis", "start"),
     ("redis", "stop"), ("redis", "status"),
+    ("presets",), ("presets", "list"), ("presets", "save"), ("presets", "drop"), ("tune",),
     ("cache",), ("cache", "clear"), ("doctor",),
     ("evaluate",), ("evaluate", "relevance"), ("evaluate", "recall"),
     ("related",), ("related", "build"), ("related", "show"), ("related", "export"),

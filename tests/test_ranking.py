@@ -176,7 +176,7 @@ def test_what_boosts_favour_is_found_beyond_the_nearest(load: Load, open_catalog
         ({"boosts": ["nere(year,8)"]}, "boosts"),
         ({"boosts": ["high(votes)"] * 17}, "boosts"),
         ({"boosts": 3}, "boosts"),
-        ({"boosts": "match(nope=1)"}, "where"),
+        ({"boosts": "match(nope=1)"}, "boosts"),
         ({"diversity": 1.5}, "diversity"),
         ({"diversity": "much"}, "diversity"),
         ({"boosts": "high(votes)", "pool": 0}, "pool"),
@@ -264,6 +264,57 @@ def test_spreading_out_is_greedy_maximal_marginal_relevance(
         assert value[pick] == pytest.approx(best, abs=1e-9)
         chosen.append(pick)
     assert sorted(got) == list(range(n))
+
+
+WORDED = [
+    film("seed", 0, title="A lonely robot", genres=["Drama"]),
+    film("close", 10, title="Cooking for two"),
+    film("robots", 60, title="Robots and more robots", genres=["Drama"]),
+    film("robot", 40, title="A robot at sea"),
+]
+
+
+def test_similar_by_words_alone_looks_at_no_vector(load: Load, open_catalogue: Open) -> None:
+    load(FILMS, WORDED)
+    films = open_catalogue("films")
+    hits = films.similar("seed", mode="text", explain=True).items
+    assert {hit.id for hit in hits} == {"robots", "robot"}
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert hits[0].score == 1.0
+    assert all(hit.relevance is None and hit.source == "text" for hit in hits)
+    assert all("similarity" not in hit.why for hit in hits if hit.why)
+    with pytest.raises(InvalidParameter, match="no meaning in mode text") as caught:
+        films.similar("seed", mode="text", min_relevance=0.5)
+    assert caught.value.parameter == "min_relevance"
+
+
+def test_why_names_the_words_and_labels_that_were_found(load: Load, open_catalogue: Open) -> None:
+    load(FILMS, WORDED)
+    films = open_catalogue("films")
+    found = {hit.id: hit.why for hit in films.search("robot drama", mode="text", explain=True)}
+    assert found["robot"]
+    assert found["robot"]["words"]["matched"] == ["robot"]
+    assert found["seed"]
+    assert found["seed"]["words"]["matched"] == ["robot", "drama"]
+    assert "(robot, drama)" in found["seed"]["sentence"]
+    assert "terms" not in found["seed"]["words"]
+    own = {hit.id: hit.why for hit in films.similar("seed", mode="hybrid", explain=True)}
+    assert own["robot"]
+    assert own["robot"]["words"]["matched"] == ["robot"]
+    assert own["close"]
+    assert "words" not in own["close"]
+
+
+def test_words_of_an_item_count_less_than_those_of_a_person(
+    load: Load, open_catalogue: Open
+) -> None:
+    load(FILMS, WORDED)
+    films = open_catalogue("films")
+    by_default = films.similar("seed", mode="hybrid", explain=True).to_dict()["items"]
+    assert (
+        by_default
+        == films.similar("seed", mode="hybrid", semantic_ratio=0.8, explain=True).to_dict()["items"]
+    )
 
 
 @pytest.mark.parametrize("exact", [False, True])

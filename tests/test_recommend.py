@@ -117,7 +117,7 @@ def test_texts(load: Load, open_catalogue: Open) -> None:
         ((["p0"], [{"id": "p0", "weight": 0}]), {}, "unlike"),
         ((["p0"], [{"id": "p0", "weight": math.nan}]), {}, "unlike"),
         (([{"id": "p0", "weight": 1e9}],), {}, "like"),
-        (([{"vector": [1, 2]}],), {}, "vector"),
+        (([{"vector": [1, 2]}],), {}, "like"),
         ((["p0"],), {"boost": "high(size)"}, "boost"),
         ((["p0", "p180"],), {}, "like"),
         ((["p0"] * 101,), {}, "like"),
