@@ -25,8 +25,8 @@ from recommender.store.pools import Row
 from recommender.view import View
 from recommender.wishes import MAX_POOL, Page, Ranking, Where
 
-SPREAD = 5
-"""Diversity chooses among so many candidates for each hit that is wanted."""
+SPREAD = 1000
+"""Diversity chooses among so many candidates at most, the same ones for every page."""
 
 Told = dict[int, dict[str, Any]]
 """For the places of candidates why they stand where they do; empty where nobody asked."""
@@ -80,7 +80,8 @@ class Ranked:
             groups = [found.groups[at] for at in order]
             order = order[scoring.in_groups(groups, ranking.group_size)]
         if ranking.diversity and len(order):
-            order = self._spread(found, totals, order, told)
+            count = SPREAD if is_kept else page.end
+            order = self._spread(found, totals, order, told, count)
         rows = [
             Row(
                 found.ids[at],
@@ -213,10 +214,11 @@ class Ranked:
                 told[int(order[place])] |= left.why(place, ids)
         return order[left.kept]
 
-    def _spread(self, found: Candidates, totals: Floats, order: Places, told: Told) -> Places:
-        """The order by diversity; what decided it is told."""
-        count = self._page.end
-        among, rest = order[: SPREAD * count + 20], order[SPREAD * count + 20 :]
+    def _spread(
+        self, found: Candidates, totals: Floats, order: Places, told: Told, count: int
+    ) -> Places:
+        """The order by diversity, of the first ``count``; what decided it is told."""
+        among, rest = order[:SPREAD], order[SPREAD:]
         units = self._units([found.ids[at] for at in among])
         places, nearest = scoring.spread_out(totals[among], units, self._ranking.diversity, count)
         for at, near in zip(among.tolist(), nearest.tolist(), strict=True):
