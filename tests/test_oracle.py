@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Quiet
-from hypothesis import Phase, assume, given
+from hypothesis import assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -511,7 +511,7 @@ questions = st.builds(
         {"limit": st.integers(1, 40), "offset": st.sampled_from([0, 0, 3, 17])}, optional=ASKING
     ),
 )
-some = examples(max_examples=100, deadline=None, derandomize=True, phases=[Phase.generate])
+some = examples(max_examples=100, deadline=None, derandomize=True)
 
 
 def answered(worlds: Mapping[str, World], asked: Asked, **changed: Any) -> tuple[Results, Truth]:
