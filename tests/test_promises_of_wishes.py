@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Quiet
-from hypothesis import assume, given
+from hypothesis import Phase, assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -176,7 +176,7 @@ questions = st.builds(
         {"limit": st.integers(1, 30), "offset": st.sampled_from([0, 0, 4, 500])}, optional=ASKING
     ),
 )
-some = examples(max_examples=150, deadline=None, derandomize=True)
+some = examples(max_examples=150, deadline=None, derandomize=True, phases=[Phase.generate])
 
 
 def answered(engines: Mapping[str, Recommender], asked: Asked, **changed: Any) -> Results:
@@ -275,7 +275,7 @@ def test_deep_pages_by_next_are_one_long_page(
 
 
 @given(questions)
-@examples(max_examples=40, deadline=None, derandomize=True)
+@examples(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])
 def test_a_preset_is_the_same_as_its_wishes(
     engines: dict[str, Recommender], _redis: Server, asked: Asked
 ) -> None:
@@ -299,13 +299,14 @@ CHANGES = ["delete", "move", "recolour", "add"]
     questions,
     st.lists(st.tuples(st.sampled_from(CHANGES), st.sampled_from(IDS)), min_size=1, max_size=30),
 )
-@examples(max_examples=40, deadline=None, derandomize=True)
+@examples(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])
 def test_pages_stay_true_while_items_change(
     _redis: Server, settings: Settings, asked: Asked, changes: list[tuple[str, str]]
 ) -> None:
     assume(asked.verb != "related")
     name = f"{asked.engine}-changing"
     engine, writer = filled(_redis, settings, name), Writer(name, settings=settings, server=_redis)
+    writer.delete([f"new {id}" for id in IDS])  # of the example before
     now = {id: dict(item) for id, item in BY_ID.items()}
     expected = {hit.id for hit in asked_all(engine, asked)}
     waiting = list(changes)
@@ -331,7 +332,6 @@ def test_pages_stay_true_while_items_change(
         for hit in found:
             assert hit.id in now
             assert allowed(asked, now[hit.id])
-            assert hit.id in asked.named or hit.id not in asked.named
             shown.append(hit.id)
         if not found.next:
             break
