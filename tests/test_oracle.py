@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -241,7 +241,7 @@ class Asked:
             values = [item[name] for item in liked if name in item]
             if values:
                 is_tag = isinstance(values[0], list)
-                merged[name] = sum(values, []) if is_tag else sum(values) / len(values)
+                merged[name] = [*chain(*values)] if is_tag else sum(values) / len(values)
         return merged
 
 
@@ -264,6 +264,10 @@ class World:
             return similarity(self.metric, asked.vector, own[id])
         if asked.verb == "similar":
             return similarity(self.metric, own[asked.seed], own[id])
+        return self.taste(asked, own, id)
+
+    def taste(self, asked: Asked, own: Mapping[str, Any], id: str) -> float:
+        """How good an item fits likes and dislikes."""
         likes, unlikes = list(asked.likes), list(asked.unlikes)
         if asked.half_life:
             last = len(likes) - 1
@@ -277,7 +281,7 @@ class World:
             best, worst = max(up, default=(-9, 0))[0], max(down, default=(-9, 0))[0]
             if not likes:
                 return -float(worst)
-            return float(best) if best > worst else -float(worst) ** 2
+            return float(best) if best > worst else -(float(worst) ** 2)
         if asked.strategy == "sum":
             total = sum(s * w for s, w in up) - sum(s * w for s, w in down)
             return float(total / sum(w for _, w in (*up, *down)))
@@ -355,7 +359,9 @@ def truth_of(world: World, asked: Asked) -> Truth:
         else:
             base = fused(scores, words, best, wishes.get("semantic_ratio"))
     totals = {
-        id: round(base[id] + sum(boosted(boost, asked, id) for boost in wishes.get("boosts", ())), 6)
+        id: round(
+            base[id] + sum(boosted(boost, asked, id) for boost in wishes.get("boosts", ())), 6
+        )
         for id in ids
     }
     order = sorted(ids, key=lambda id: (-totals[id], id))
@@ -426,7 +432,10 @@ def grouped(order: Sequence[str], name: str, size: int) -> list[str]:
         own = {value} if isinstance(value, (int, float)) else labels(BY_ID[id], name)
         before = [BY_ID[other].get(name) for other in kept]
         counts = [
-            sum(label == value or (isinstance(value, list) and label in map(str.lower, value)) for value in before)
+            sum(
+                label == value or (isinstance(value, list) and label in map(str.lower, value))
+                for value in before
+            )
             for label in own
         ]
         if all(count < size for count in counts):
@@ -469,7 +478,9 @@ ASKING = {
     "same": names.map(lambda given: given[:1]),
     "differ": names,
     "exclude": st.lists(st.sampled_from([*IDS, "nobody"]), max_size=5),
-    "using": st.sampled_from(["text", "image", {"text": 0.7, "image": 0.3}, {"image": 2, "text": 1}]),
+    "using": st.sampled_from(
+        ["text", "image", {"text": 0.7, "image": 0.3}, {"image": 2, "text": 1}]
+    ),
     "min_score": st.sampled_from([-0.2, 0.0, 0.31, 0.6]),
     "min_relevance": st.sampled_from([0.0, 0.21, 0.5]),
     "group_by": st.sampled_from(["series", "kinds", "year"]),
@@ -520,9 +531,7 @@ def answered(worlds: Mapping[str, World], asked: Asked, **changed: Any) -> tuple
     try:
         return asked.ask(worlds, explain=True, **changed), truth_of(worlds[asked.engine], asked)
     except InvalidParameter as error:
-        assert error.parameter == "like"
-        assert "cancel" in error.message
-        assume(False)
+        assume("cancel each other out" not in error.message)
         raise
 
 
