@@ -142,7 +142,7 @@ class Ranked:
         """What is known of one candidate's place before the others are looked at."""
         question, boosts = self._question, self._ranking.boosts
         reasons: dict[str, Any] = {
-            "similarity": float(scores[at]),
+            **({"similarity": float(scores[at])} if question.probes else {}),
             "boosts": {
                 boost.text: round(boost.weight * float(signal), 6)
                 for boost, signal in zip(boosts, found.signals[at], strict=True)
