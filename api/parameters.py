@@ -9,10 +9,11 @@ from urllib.parse import unquote_to_bytes
 
 from flask import request
 
+from recommender.arguments import number_or_word
 from recommender.errors import InvalidParameter, suggest
 from recommender.wishes import DEFAULTS
 
-LISTED = ("limit", "offset", "exclude", "fields", "min_score")
+LISTED = ("limit", "offset", "where", "exclude", "fields", "min_score", "min_relevance")
 """The wishes that go with neighbours stored ahead of time."""
 
 REPEATED = ("where", "exclude", "boosts", "fallbacks")
@@ -107,13 +108,7 @@ def _converted(name: str, text: str, make: Callable[[str], Any]) -> Any:
     try:
         return make(text)
     except ValueError as error:
-        kinds = {
-            _whole: "a whole number",
-            float: "a number",
-            _boolean: "true or false",
-            _ratio: "a number, or rrf",
-            _threshold: "true, or a number",
-        }
+        kinds = {_whole: "a whole number", float: "a number", _boolean: "true or false"}
         raise InvalidParameter(
             name, f"{name} is {text[:60]!r}", remedy=f"It is {kinds[make]}"
         ) from error
@@ -132,19 +127,10 @@ def _boolean(text: str) -> bool:
     return known[text.lower()]
 
 
-def _ratio(text: str) -> float | str:
-    return text if text == "rrf" else float(text)
-
-
-def _threshold(text: str) -> float | bool:
-    return True if text.lower() == "true" else float(text)
-
-
 CONVERT: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(("limit", "offset", "group_size", "pool"), _whole),
     **dict.fromkeys(("min_score", "min_relevance", "diversity"), float),
-    "semantic_ratio": _ratio,
-    "collapse": _threshold,
+    **dict.fromkeys(("semantic_ratio", "collapse"), number_or_word),
     **dict.fromkeys(("exact", "explain"), _boolean),
 }
 """How the texts of wishes are read that are no texts."""

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks import folder, http, load, related, similar, sync
+from benchmarks import folder, http, load, recall, related, relevance, similar, sync
 from benchmarks.common import Measurement, missing_data
 
 BENCHES: dict[str, Callable[[], Iterator[Measurement]]] = {
@@ -17,7 +17,9 @@ BENCHES: dict[str, Callable[[], Iterator[Measurement]]] = {
     "sync": sync.run,
     "folder": folder.run,
     "similar": similar.run,
+    "recall": recall.run,
     "related": related.run,
+    "relevance": relevance.run,
     "http": http.run,
 }
 
@@ -29,7 +31,7 @@ def main(names: Sequence[str]) -> int:
         print(f"There is no bench {unknown[0]!r}, only {', '.join(BENCHES)}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
-    if problem := missing_data():
+    for problem in missing_data():
         print(problem, flush=True)
     missed = False
     for name in names or BENCHES:

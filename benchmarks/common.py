@@ -27,7 +27,11 @@ from recommender import Catalogue, Recommender, Record, Report, Settings, infer,
 from recommender.store import embedded
 from recommender.store.connection import Server, connect
 
-FASHION = Path(__file__).resolve().parents[2] / "shared" / "data" / "fashion.csv"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+FASHION = DATA / "fashion.csv"
+MOVIES, MOVIES_JUDGED = DATA / "movies.csv", DATA / "movies_judged.csv"
+RELEVANCE = DATA / "movies_relevance.csv"
+FILMS = (MOVIES, MOVIES_JUDGED, RELEVANCE)
 FASHION_ROWS = 44_446
 COMMAND = Path(sys.executable).with_name("recommender")
 MEMORY = Path("/dev/shm")
@@ -230,12 +234,18 @@ def fashion() -> Iterator[Path]:
             yield path
 
 
-def missing_data() -> str:
-    """A JSON line that says so where the real data is not there."""
-    if FASHION.exists():
-        return ""
-    reason = "../shared/data/fashion.csv is not there: generated rows stand in for it"
-    return json.dumps({"name": "data", "skipped": "the real fashion catalogue", "reason": reason})
+def missing_data() -> Iterator[str]:
+    """JSON lines that say so where real data is not there."""
+    if not FASHION.exists():
+        reason = "../shared/data/fashion.csv is not there: generated rows stand in for it"
+        yield _skipped("the real fashion catalogue", reason)
+    if gone := [path.name for path in FILMS if not path.exists()]:
+        reason = f"{', '.join(gone)}: not in ../shared/data, and judgements cannot be made up"
+        yield _skipped("relevance", reason)
+
+
+def _skipped(what: str, reason: str) -> str:
+    return json.dumps({"name": "data", "skipped": what, "reason": reason})
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from benchmarks.common import (
     race,
 )
 from recommender import Recommender
+from recommender.store.hashes import prefix_of
 
 ROUNDS = 5
 SEEDS = 1000
@@ -36,7 +37,7 @@ EF = " EF_RUNTIME 128"
 """How many candidates an HNSW index keeps, as the product asks for a page of ten."""
 BLOCK = 100
 """Seeds that are compared with everything at once."""
-PREFIX = "fashion:1:item:"
+PREFIX = prefix_of("fashion", 1)
 CASES: dict[str, dict[str, str]] = {
     "plain": {},
     "broad": {"gender": "Men"},
@@ -67,12 +68,15 @@ def run() -> Iterator[Measurement]:
             yield _flat(store, engine, seeds[: SEEDS // 5])
 
 
-def raw_similar(client: Any, fields: Sequence[str], filter: str, ef: str) -> Callable[[str], Any]:
+def raw_similar(
+    client: Any, fields: Sequence[str], filter: str, ef: str, catalogue: str = "fashion"
+) -> Callable[[str], Any]:
     """HGET of the seed's vector, then FT.SEARCH: the least that the question takes.
 
     One neighbour more than wanted, because the seed is its own nearest. The engine chooses how to
     search under ``filter``; its answer is not looked at.
     """
+    prefix = prefix_of(catalogue, 1)
     # The product gives a flat index no EF_RUNTIME, and nor may we.
     query = f"{filter}=>[KNN {LIMIT + 1} @text_vector $v{ef} AS __distance]"
     tail = (
@@ -81,8 +85,8 @@ def raw_similar(client: Any, fields: Sequence[str], filter: str, ef: str) -> Cal
     )  # fmt: skip
 
     def ask(id: str) -> Any:
-        blob = client.hget(PREFIX + id, "text_vector")
-        return client.execute_command("FT.SEARCH", "fashion", query, "PARAMS", 2, "v", blob, *tail)
+        blob = client.hget(prefix + id, "text_vector")
+        return client.execute_command("FT.SEARCH", catalogue, query, "PARAMS", 2, "v", blob, *tail)
 
     return ask
 

@@ -63,6 +63,14 @@ def check_text(parameter: str, value: Any) -> str:
     return value
 
 
+def number_or_word(text: str) -> float | bool | str:
+    """The text of an argument that takes a number or a word: 0.3, True, ``rrf``."""
+    try:
+        return float(text)
+    except ValueError:
+        return {"true": True, "false": False}.get(text.lower(), text)
+
+
 def check_names(parameter: str, values: Any) -> Collection[str]:
     """A list (or any collection) of Unicode texts, which a single text is not."""
     is_list = isinstance(values, Collection) and not isinstance(values, (str, bytes, Mapping))

@@ -14,7 +14,7 @@ from recommender import seeds as seeding
 from recommender import vectors
 from recommender.arguments import check_text
 from recommender.catalogue import vector_field
-from recommender.embedders.base import Embedder, make_embedder
+from recommender.embedders.base import Embedder, embed_picture, make_embedder
 from recommender.errors import (
     InvalidCatalogue,
     InvalidParameter,
@@ -69,7 +69,7 @@ class Asking:
         """What is close to a picture. Raises EmbedderError, InvalidParameter."""
         picture = _picture("image", image)
         with _asked_by("image"):
-            rows = {name: self._pictured(view, name, picture) for name in shares}
+            rows = {name: embed_picture(self._embedder(view, name), picture) for name in shares}
         return self._searched(view, rows, shares)
 
     def by_words(self, vector: str, text: Any) -> Question:
@@ -160,7 +160,7 @@ class Asking:
             return {}, {name: self.embedded(view, name, text) for name in shares}
         if seed.kind == "image":
             picture = _picture(parameter, seed.value)
-            return {}, {name: self._pictured(view, name, picture) for name in shares}
+            return {}, {name: embed_picture(self._embedder(view, name), picture) for name in shares}
         return {}, {name: self.checked(view, name, seed.value) for name in shares}
 
     def _stored(
@@ -200,17 +200,6 @@ class Asking:
                 raise unknown_item(str(other), id)
             rows[name] = vectors.from_bytes(blob, entry.catalogue.vectors[name].type)
         return rows
-
-    def _pictured(self, view: View, name: str, picture: bytes) -> Rows:
-        embedder = self._embedder(view, name)
-        embed_images = getattr(embedder, "embed_images", None)
-        if embed_images is None:
-            raise InvalidParameter(
-                "image",
-                f"the vector {name!r} is made by {embedder.name}, which knows no pictures",
-                remedy="Name a vector whose model does with 'using'",
-            )
-        return np.asarray(embed_images([picture])[0])
 
     def _embedder(self, view: View, name: str) -> Embedder:
         spec, stamp = view.entry.catalogue.vectors[name], view.entry.stamps[name]
@@ -253,8 +242,9 @@ def _picture(parameter: str, given: Any) -> bytes:
     except ValueError as error:
         raise InvalidParameter(parameter, "the image is not base64") from error
     if not isinstance(picture, bytes) or not 0 < len(picture) <= MAX_IMAGE:
+        is_large = isinstance(picture, bytes) and len(picture) > MAX_IMAGE
         raise InvalidParameter(
-            parameter, f"the image is {brief(given)}",
+            parameter, "the image is too large" if is_large else f"the image is {brief(given)}",
             remedy=f"It is bytes, or base64 in JSON, of at most {MAX_IMAGE // 2**20} MB",
         )  # fmt: skip
     return picture

@@ -7,6 +7,7 @@
 ``0.2*overlap(genres)``   tags in common with the seed
 ``0.2*overlap(genres,idf)``     the same, a rare tag counting more
 ``0.1*high(popularity)``  large, ``low(price)`` small, on a scale from the least to the most
+``0.2*words()``           telling words of the seed's texts in the item's own (BM25)
 ``-0.3*match(genres=Horror)``   what meets a condition, as in ``where``
 
 A signal is 0..1 and 0 where a value is missing; a weight is any number, below zero to move down.
@@ -16,8 +17,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +29,7 @@ from numpy.typing import NDArray
 from recommender import where
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidParameter, UnknownField, brief, suggest
-from recommender.fields import MAX_NUMBER
+from recommender.fields import MAX_NUMBER, TAG_SEPARATOR
 
 MAX_BOOSTS = 16
 MAX_WEIGHT = 1000.0
@@ -38,10 +41,13 @@ FIELD_TYPES = {
     "low": "number",
     "overlap": "tag",
 }
-KINDS = (*FIELD_TYPES, "match")
+KINDS = (*FIELD_TYPES, "words", "match")
 CURVES = ("exp", "linear", "gauss")
 SWITCHES = {("log", "near"), ("idf", "overlap")}
 """What an option switches on, and for which kind."""
+MAX_KEPT = 500
+"""Characters of a boost, or bytes of an item's labels, which are remembered as they were read."""
+
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_556_952}
 
 TEXT = re.compile(r"\s*(?:([^*]+)\*)?\s*([a-z]+)\s*\((.*)\)\s*", re.DOTALL)
@@ -91,6 +97,18 @@ def parse(given: Any, catalogue: Catalogue) -> list[Boost]:
 
 
 def _boost(text: str, catalogue: Catalogue) -> Boost:
+    boost = _read_once(text) if len(text) <= MAX_KEPT else _read(text)
+    if boost.kind in FIELD_TYPES:
+        _check_field(boost.field, boost.kind, catalogue)
+    if boost.kind == "match":
+        _check_condition(boost, catalogue)
+    texts = (spec for spec in catalogue.fields.values() if spec.type == "text")
+    if boost.kind == "words" and not any(texts):
+        raise _wrong(f"{text!r} needs a text field, there is none", "Leave it out")
+    return boost
+
+
+def _read(text: str) -> Boost:
     found = TEXT.fullmatch(text)
     if not found:
         raise _wrong(f"the boost {brief(text)} cannot be read", "Write 0.3*near(year,8)")
@@ -101,10 +119,16 @@ def _boost(text: str, catalogue: Catalogue) -> Boost:
     if kind not in KINDS:
         raise _wrong(f"there is no boost {kind!r}", suggest(kind, KINDS, "boosts"))
     if kind == "match":
-        return Boost(text, kind, weight, condition=_condition(inside.strip(), text, catalogue))
+        return Boost(text, kind, weight, condition=inside.strip())
+    if kind == "words":
+        if inside.strip():
+            raise _wrong(f"{inside.strip()!r} in {text!r} cannot be read", "Write 0.2*words()")
+        return Boost(text, kind, weight)
     field, *options = (part.strip() for part in inside.split(","))
-    _check_field(field, kind, catalogue)
     return _with_options(Boost(text, kind, weight, field), options)
+
+
+_read_once = lru_cache(maxsize=1000)(_read)
 
 
 def _with_options(boost: Boost, options: Sequence[str]) -> Boost:
@@ -128,24 +152,24 @@ def _with_options(boost: Boost, options: Sequence[str]) -> Boost:
     return replace(boost, **given)
 
 
-def _condition(condition: str, text: str, catalogue: Catalogue) -> str:
+def _check_condition(boost: Boost, catalogue: Catalogue) -> None:
     try:
-        where.parse(condition, catalogue)
+        where.parse(boost.condition, catalogue)
     except InvalidParameter as error:
-        raise _wrong(f"in {brief(text)} {error.message}", error.remedy) from error
-    return condition
+        raise _wrong(f"in {brief(boost.text)} {error.message}", error.remedy) from error
 
 
 def _check_field(field: str, kind: str, catalogue: Catalogue) -> None:
     wanted = FIELD_TYPES[kind]
+    if field in catalogue.fields and catalogue.fields[field].type == wanted:
+        return
     fitting = [name for name, spec in catalogue.fields.items() if spec.type == wanted]
     if field not in catalogue.fields:
         raise UnknownField("boosts", field, fitting)
-    if field not in fitting:
-        raise _wrong(
-            f"{kind} is for {wanted} fields, {field!r} is {catalogue.fields[field].type}",
-            suggest(field, fitting, f"{wanted} fields"),
-        )
+    raise _wrong(
+        f"{kind} is for {wanted} fields, {field!r} is {catalogue.fields[field].type}",
+        suggest(field, fitting, f"{wanted} fields"),
+    )
 
 
 def _number(text: str, whole: str) -> float:
@@ -212,11 +236,25 @@ def height(values: Signal, low: float, high: float) -> Signal:
     return (values - low) / (high - low)
 
 
+def lowered(blob: bytes) -> frozenset[str]:
+    """Labels in lower case, from the bytes that they are kept as; short ones are remembered."""
+    return _lowered_once(blob) if len(blob) <= MAX_KEPT else _lowered(blob)
+
+
+def _lowered(blob: bytes) -> frozenset[str]:
+    # Interned, for many items have the same labels; equal ones are then the same object.
+    return frozenset(map(sys.intern, map(str.lower, blob.decode().split(TAG_SEPARATOR))))
+
+
+_lowered_once = lru_cache(maxsize=10_000)(_lowered)
+
+
 def overlaps(
-    labels: Sequence[Sequence[str]], seed: Sequence[str], idf: Mapping[str, float] | None = None
+    labels: Sequence[Collection[str]], seed: Sequence[str], idf: Mapping[str, float] | None = None
 ) -> Signal:
     """Labels in common with the seed by labels in all (Jaccard, 1901); their case is ignored.
 
+    A frozenset among ``labels`` is one of :func:`lowered`, in lower case already.
     ``idf`` gives each label of the seed, in lower case, its weight (see :func:`rarity`). Labels
     that the seed does not have count as much as its own do on average, so that nothing more needs
     to be known; where all weigh the same that is Jaccard again.
@@ -228,7 +266,7 @@ def overlaps(
     if not total > 0:
         return out
     for row, own in enumerate(labels):
-        mine = {label.lower() for label in own}
+        mine = own if isinstance(own, frozenset) else frozenset(map(str.lower, own))
         if shared := mine & wanted:
             others = (len(mine) - len(shared)) * total / len(wanted)
             out[row] = math.fsum(weights[label] for label in shared) / (total + others)

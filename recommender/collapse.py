@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,10 @@ neighbour at 0.9; sequels of one series lie at 0.75 to 0.87 and are different th
 """
 
 ROWS_AT_ONCE = 512
+FEW = 50
+"""So many that stay are found one by one, each compared with all others: such small products take
+one core. For larger ones numpy waits for a second, 10 ms where the machine is busy."""
+
 ROUNDING = 1e-6
 """Products of equal vectors come out as little as this below 1."""
 
@@ -52,12 +57,15 @@ def collapse(
     units: NDArray[np.floating[Any]],
     threshold: float,
     seed: NDArray[np.floating[Any]] | None = None,
+    wanted: int | None = None,
 ) -> Collapsed:
     """Keeps of a ranked list what is not as good as the same as something kept before.
 
     ``units`` ``(n, dims)`` are of length 1, best first, and so is the ``seed`` ``(dims,)``, whose
     own near-duplicates go too. Two are one thing where their product is ``threshold`` or more. Each
-    hidden item goes with the first kept one that it is the same as. Takes ``n * kept`` products.
+    hidden item goes with the first kept one that it is the same as. Takes ``n * kept`` products;
+    where only the first ``wanted`` of those that stay are needed, ``n * wanted``: others may then
+    be missing, but nothing that is hidden behind those.
     """
     count = len(units)
     least = min(threshold, 1.0 - ROUNDING)
@@ -67,9 +75,44 @@ def collapse(
     if seed is not None and count:
         left = ~(units @ seed >= least)  # NaN is like nothing
         of_seed = np.flatnonzero(~left).tolist()
+    find = _all if wanted is None or wanted > FEW else partial(_first, wanted=wanted)
+    kept = find(units, least, left, owner)
+    hidden: dict[int, list[int]] = {}
+    for place in np.flatnonzero(owner != np.arange(count)):
+        hidden.setdefault(int(owner[place]), []).append(int(place))
+    return Collapsed(kept, hidden, of_seed)
+
+
+def _first(
+    units: NDArray[np.floating[Any]],
+    least: float,
+    left: NDArray[np.bool_],
+    owner: NDArray[np.intp],
+    wanted: int,
+) -> list[int]:
+    """The first ``wanted`` places that stay; what they stand for is marked in the other two."""
     kept: list[int] = []
-    for start in range(0, count, ROWS_AT_ONCE):
-        block = np.arange(start, min(start + ROWS_AT_ONCE, count))
+    for place in range(len(units)):
+        if len(kept) == wanted:
+            break
+        if left[place]:
+            kept.append(place)
+            later = np.flatnonzero(left & (units @ units[place] >= least))
+            later = later[later > place]
+            left[later], owner[later] = False, place
+    return kept
+
+
+def _all(
+    units: NDArray[np.floating[Any]],
+    least: float,
+    left: NDArray[np.bool_],
+    owner: NDArray[np.intp],
+) -> list[int]:
+    """All places that stay; what they stand for is marked in ``left`` and ``owner``."""
+    kept: list[int] = []
+    for start in range(0, len(units), ROWS_AT_ONCE):
+        block = np.arange(start, min(start + ROWS_AT_ONCE, len(units)))
         _drop(units, kept, block[left[block]], least, left, owner)
         fresh = block[left[block]]
         alike = units[fresh] @ units[fresh].T >= least
@@ -81,10 +124,7 @@ def collapse(
             if has_like[row]:
                 later = fresh[row + 1 :][alike[row, row + 1 :] & left[fresh[row + 1 :]]]
                 left[later], owner[later] = False, place
-    hidden: dict[int, list[int]] = {}
-    for place in np.flatnonzero(owner != np.arange(count)):
-        hidden.setdefault(int(owner[place]), []).append(int(place))
-    return Collapsed(kept, hidden, of_seed)
+    return kept
 
 
 def _drop(

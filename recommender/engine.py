@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from recommender import hits, listing, presets, vectors
+from recommender import listing, presets, vectors
 from recommender import seeds as seeding
+from recommender.answering import Answering
 from recommender.arguments import check_names, check_text
 from recommender.asking import Asking, unknown_item
 from recommender.catalogue import Catalogue
 from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
-from recommender.items import Facet, Hit, Item, Results
+from recommender.items import Facet, Item, Results
 from recommender.question import Question
-from recommender.ranked import Ranked, condition
 from recommender.seeds import Strategy
 from recommender.settings import Settings
-from recommender.store import catalogues, hashes, index, pools, query
+from recommender.store import catalogues, hashes, index, query
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server, connect
 from recommender.store.index import IndexState
-from recommender.store.pools import Pool
-from recommender.view import MAX_FILTERS, Filter, View, policy_of, pool_of
-from recommender.where import EVERYTHING, parse
+from recommender.view import View
+from recommender.where import parse
 from recommender.wishes import (
     Where,
     Wishes,
     check_known,
     is_plain,
     page_of,
-    ranking_of,
     shares_of,
     with_preset,
 )
@@ -41,9 +38,6 @@ if TYPE_CHECKING:
 
 FRESH_SECONDS = 1.0
 """How old the knowledge of a catalogue may be before it is looked at again."""
-
-COUNT_SECONDS = 60.0
-"""How old a count of what passes a filter may be."""
 
 
 class Recommender:
@@ -65,6 +59,7 @@ class Recommender:
         self._client = (server or connect(self._settings)).client
         self._view = View(catalogues.get(self._client, name))
         self._asking = Asking(self._client, self._settings)
+        self._answering = Answering(self._client, name)
 
     @property
     def entry(self) -> Entry:
@@ -90,9 +85,9 @@ class Recommender:
             blob = hashes.read_vector(self._client, view.prefix, check_text("id", id), vector)
             if blob is None:
                 raise unknown_item(self.name, id)
-            return self._nearest(view, vector, blob, asked, (id,), began)
+            return self._answering.nearest(view, vector, blob, asked, (id,), began)
         shares = shares_of(asked.get("using"), view.entry.catalogue)
-        return self._ranked(
+        return self._answering.ranked(
             view, asked, ("similar", id), lambda: self._asking.by_item(view, id, shares), began
         )
 
@@ -128,10 +123,10 @@ class Recommender:
             return self._asking.by_image(view, image, shares)
 
         if not is_plain(asked):
-            return self._ranked(view, asked, ("search", *given), question, began)
+            return self._answering.ranked(view, asked, ("search", *given), question, began)
         [probe] = question().probes
         blob = vectors.to_bytes(probe.centre, view.entry.catalogue.vectors[probe.vector].type)
-        return self._nearest(view, probe.vector, blob, asked, (), began)
+        return self._answering.nearest(view, probe.vector, blob, asked, (), began)
 
     def related(
         self,
@@ -139,22 +134,24 @@ class Recommender:
         *,
         limit: int = 10,
         offset: int = 0,
+        where: Where = (),
         exclude: Collection[str] = (),
         fields: Sequence[str] | None = None,
         min_score: float | None = None,
+        min_relevance: float | None = None,
     ) -> Results:
         """The neighbours of ``id`` that are stored for it, at most as many as were built (20).
 
         The arguments are those of :meth:`similar`, which answers for an item that has changed and
-        has no new list yet. Items that are gone meanwhile do not appear, and ``exact`` says whether
-        every item was compared when the list was made. Raises RelatedNotBuilt where there are no
-        lists, UnknownItem, InvalidParameter.
+        has no new list yet. Items that are gone meanwhile do not appear, nor those of the list that
+        do not meet ``where``, and ``exact`` says whether every item was compared when the list was
+        made. Raises RelatedNotBuilt where there are no lists, UnknownItem, InvalidParameter.
         """
         began = time.perf_counter()
         view = self._fresh()
         wishes: Wishes = {
-            "limit": limit, "offset": offset, "exclude": exclude, "fields": fields,
-            "min_score": min_score,
+            "limit": limit, "offset": offset, "where": where, "exclude": exclude,
+            "fields": fields, "min_score": min_score, "min_relevance": min_relevance,
         }  # fmt: skip
         page = page_of(wishes, (check_text("id", id),))
         found = listing.read(self._client, view, id, page)
@@ -164,7 +161,9 @@ class Recommender:
             wishes["using"] = found.vector
             return self.similar(id, **wishes)
         shown, near = found
-        return self._results(view, near.vector, shown, limit, near.exact, began, is_whole=True)
+        return self._answering.results(
+            view, near.vector, shown, limit, near.exact, began, is_whole=True
+        )
 
     def recommend(
         self,
@@ -194,10 +193,10 @@ class Recommender:
         unlikes = seeding.read("unlike", unlike, self.name)
         seeding.check_sides(likes, unlikes, strategy)
         shares = shares_of(asked.get("using"), view.entry.catalogue)
-        return self._ranked(
+        return self._answering.ranked(
             view,
             asked,
-            ("recommend", list(map(str, likes)), list(map(str, unlikes)), strategy),
+            ("recommend", [s.parts for s in likes], [s.parts for s in unlikes], strategy),
             lambda: self._asking.by_likes(view, likes, unlikes, strategy, shares),
             began,
         )
@@ -245,122 +244,6 @@ class Recommender:
         check_known(wishes)
         name = wishes.get("preset")
         return wishes if name is None else with_preset(wishes, presets.find(catalogue, name))
-
-    def _nearest(
-        self,
-        view: View,
-        vector: str,
-        blob: bytes,
-        asked: Mapping[str, Any],
-        named: Collection[str],
-        began: float,
-    ) -> Results:
-        """The answer of the index itself, in one round trip."""
-        page = page_of(asked, named)
-        spec = view.entry.catalogue.vectors[vector]
-        names = view.wanted(page.fields)
-        needed = page.end + len(page.exclude)
-        filter = self._filter(view, page.where, counted=spec.index == "hnsw")
-        policy: query.Policy | None = None
-        rows: list[query.Found] = []
-        if filter is not None:
-            exact = asked.get("exact", False)
-            policy = policy_of(filter, view.items, exact) if spec.index == "hnsw" else None
-            pool = pool_of(needed, policy)
-            knn = query.Knn(self.name, vector, blob, pool, needed, filter.text, names, policy)
-            rows = query.knn(self._client, knn)
-        shown = view.hits(rows, vector, page)
-        return self._results(view, vector, shown, page.limit, policy in ("each", None), began)
-
-    def _ranked(
-        self,
-        view: View,
-        asked: Mapping[str, Any],
-        seeds: Sequence[Any],
-        ask: Callable[[], Question],
-        began: float,
-    ) -> Results:
-        """The answer to a question with a ranking; ``ask`` makes it, which may take a model."""
-        catalogue = view.entry.catalogue
-        ranking, digest, token = ranking_of(asked, catalogue), "", asked.get("next")
-        if token is not None:
-            digest = pools.asked_of(*seeds, **asked)
-        if token not in (None, pools.START):
-            return self._following(view, asked, digest, began)
-        question = ask()
-        if ranking.mode == "text":  # no vector is looked at
-            question = replace(question, probes=(), likes=())
-        page = page_of(asked, question.named)
-        view.wanted(page.fields)
-        base = condition(view, question, page.where, ranking)
-        rows = []
-        if base is not None:
-            rows = Ranked(self._client, view, question, page, ranking).rows(base)
-        shown = hits.made(
-            self._client, view, rows[page.offset : page.end], page.fields, question.fields
-        )
-        found = self._results(view, question.vector, shown, page.limit, ranking.exact, began)
-        if token is None or base is None:
-            return found
-        pool = Pool(self.name, view.entry.generation, digest, base, rows, question.fields)
-        return replace(found, next=pools.begin(self._client, pool, page.end))
-
-    def _following(
-        self, view: View, asked: Mapping[str, Any], digest: str, began: float
-    ) -> Results:
-        """The page that the token ``next`` names, out of the pool that was kept."""
-        page, token = page_of(asked), asked["next"]
-        view.wanted(page.fields)
-        pool, offset = pools.read(self._client, token, catalogue=self.name, asked=digest)
-        taken = pools.take(self._client, pool, offset, page.limit, generation=view.entry.generation)
-        shown = hits.made(self._client, view, taken.rows, page.fields, pool.seed)
-        vector = next(iter(shares_of(asked.get("using"), view.entry.catalogue)))
-        exact = bool(asked.get("exact"))
-        found = self._results(view, vector, shown, page.limit, exact, began)
-        return replace(found, next=pools.following(token, taken.offset))
-
-    def _results(
-        self,
-        view: View,
-        vector: str,
-        hits: list[Hit],
-        limit: int,
-        exact: bool,
-        began: float,
-        *,
-        is_whole: bool = False,
-    ) -> Results:
-        return Results(
-            items=hits,
-            requested=limit,
-            returned=len(hits),
-            complete=len(hits) == limit and (is_whole or view.is_whole),
-            catalogue=self.name,
-            generation=view.entry.generation,
-            embedder=view.entry.stamps[vector].embedder,
-            exact=exact,
-            took_ms=round((time.perf_counter() - began) * 1000, 3),
-        )
-
-    def _filter(self, view: View, where: Where, *, counted: bool) -> Filter | None:
-        """``where`` for the engine, None where nothing can match.
-
-        ``counted`` adds how many items pass it, which tells how to search an HNSW index. It is
-        counted once a minute for each filter: a stale number costs time, not hits.
-        """
-        text = view.parse(where)
-        if text is None:
-            return None
-        if text == EVERYTHING or not counted:
-            return Filter(text, view.items, 0.0)
-        now = time.monotonic()
-        known = view.filters.get(text)
-        if known is None or known.counted < now - COUNT_SECONDS:
-            if len(view.filters) >= MAX_FILTERS:
-                view.filters.clear()
-            known = Filter(text, query.count(self._client, self.name, text), now)
-            view.filters[text] = known
-        return known
 
     def _facet(self, name: str, kind: str, condition: str | None) -> Facet:
         if condition is None:

@@ -6,6 +6,7 @@ How much of the true answer its index finds is measured in ``recall``.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -16,13 +17,13 @@ import numpy as np
 from recommender import metrics
 from recommender.arguments import check_page
 from recommender.catalogue import vector_field
-from recommender.engine import Recommender
+from recommender.engine import FRESH_SECONDS, Recommender
 from recommender.errors import InvalidParameter, UnknownItem
 from recommender.judgements import Judgements
 from recommender.measured import MEASURES, Comparison, RelevanceReport, compare
 from recommender.metrics import Floats
 from recommender.recall import RecallReport, recall
-from recommender.store import hashes, sampling
+from recommender.store import hashes, index, sampling
 
 __all__ = ["Comparison", "RecallReport", "RelevanceReport", "compare", "recall", "relevance"]
 
@@ -51,12 +52,14 @@ def relevance(
 
     ``arguments`` go to :meth:`Recommender.similar` as they are, but for the limit, the page and the
     fields. The ideal is each query's own best ``k`` of all that is in the catalogue, whatever
-    ``where`` leaves out. Raises InvalidParameter where no query can be judged.
+    ``where`` leaves out. Waits while the index is filling, as after a start of Redis. Raises
+    InvalidParameter where no query can be judged, IndexNotReady where there is no index.
     """
     check_page(k, 0, 0)
     given = dict(arguments or {})
     if wrong := sorted(OWN & given.keys()):
         raise InvalidParameter("arguments", f"the measuring sets {', '.join(wrong)} itself")
+    _wait(engine)
     sheet = _Sheet(engine, judgements)
     run = _Run(engine, k, given)
     for number, (query, gains) in enumerate(judgements.gains.items(), 1):
@@ -85,6 +88,13 @@ def relevance(
         p50_ms=round(median(run.took), 3),
         seed=seed,
     )
+
+
+def _wait(engine: Recommender) -> None:
+    """Returns when all items can be found."""
+    if not engine.state().is_ready:
+        index.wait(engine.client, engine.name, lambda _: None)
+        time.sleep(FRESH_SECONDS)  # what the engine knows of the catalogue may be as old
 
 
 class _Sheet:

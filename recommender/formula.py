@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -16,6 +16,8 @@ from recommender.boosts import Boost
 from recommender.store.query import DISTANCE, Span
 
 NUMBERS = frozenset({"near", "fresh", "high", "low"})
+
+TINY = 1e-12
 
 MAX_TERMS = 6
 """The strongest boosts make the formula: it only chooses candidates, which are then scored."""
@@ -37,7 +39,7 @@ def terms(
     made = []
     for boost in _merged(boosts):
         reference = seed.get(boost.field) if boost.to is None else boost.to
-        if boost.kind == "near" and reference is None:
+        if boost.kind == "near" and (reference is None or (boost.log and not reference > 0)):
             continue
         if boost.kind in ("high", "low"):
             text = _height(boost, spans.get(boost.field))
@@ -72,7 +74,7 @@ def _merged(boosts: Sequence[Boost]) -> list[Boost]:
     for boost in boosts:
         if boost.kind in NUMBERS and boost.weight:
             alone = boost.text if boost.kind != "near" or boost.weight < 0 else ""
-            key = (boost.kind, boost.field, boost.curve, boost.to, alone)
+            key = (boost.kind, boost.field, boost.curve, boost.to, boost.log, alone)
             alike.setdefault(key, []).append(boost)
     merged = [_one(group) for group in alike.values()]
     return sorted(merged, key=lambda boost: (-abs(boost.weight), boost.text))
@@ -84,9 +86,7 @@ def _one(group: list[Boost]) -> Boost:
     ordered = sorted(group, key=lambda boost: boost.scale)
     sums = list(accumulate(boost.weight for boost in ordered))
     middle = next(b for b, reached in zip(ordered, sums, strict=True) if reached >= sums[-1] / 2)
-    return Boost(
-        middle.text, middle.kind, sums[-1], middle.field, middle.scale, middle.curve, middle.to
-    )
+    return replace(middle, weight=sums[-1])
 
 
 def _closeness(boost: Boost, reference: float) -> str:
@@ -94,6 +94,9 @@ def _closeness(boost: Boost, reference: float) -> str:
     apart = f"{field} - {number(reference)}"
     if boost.kind == "fresh":  # what is yet to come is as young as can be
         apart = f"({number(reference)} - {field} + abs({apart})) / 2"
+    elif boost.log:
+        # Of 0 the logarithm is without end, which only exp takes; below 0 nothing is near anyway.
+        apart = f"log(abs({field}) + {number(TINY)}) - {number(math.log(reference))}"
     ratio = f"abs({apart}) / {scale}"
     weight = number(boost.weight)
     if boost.curve == "linear":

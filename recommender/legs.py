@@ -28,7 +28,7 @@ from recommender.store.candidates import Known
 from recommender.store.connection import Client
 from recommender.store.packed import Command
 from recommender.store.query import Policy, Span
-from recommender.where import EVERYTHING, parse
+from recommender.where import EVERYTHING
 
 MAX_LEGS = 8
 """Queries at most, beside those for the nearest and those that the caller adds."""
@@ -41,12 +41,6 @@ DEPTH: dict[Policy | None, int] = {"graph": 5, "each": 4, "batches": 3, None: 5}
 
 DECISIVE = 2.0
 """Weights of high, low and fresh that come to so much leave similarity little to say."""
-
-MAX_LABELS = 50
-"""Labels of the seed that a leg for overlap looks for."""
-
-WIDTH = 2.0
-"""How many scales around the reference a leg for near reaches."""
 
 WORTH = 0.3
 """The share of all weights from which on a boost has a part of its own."""
@@ -92,11 +86,14 @@ def candidates(
     """
     matching = items if base == EVERYTHING else known.counts(client, catalogue.name, [base])[0]
     if matching <= pool:
-        commands = [store.some(catalogue.name, base, pool)]
-    else:
-        within = Within(client, catalogue, known, base, matching, items)
-        terms = formula.terms(boosts, seed, spans, now)
-        commands = _commands(within, targets, boosts, seed, terms, pool)
+        everything = store.some(catalogue.name, base, pool)
+        whole, *replies = store.answers(client, catalogue.name, [everything, *extra])
+        if whole[0] <= pool:
+            return Drawn(store.keys_of(whole), replies)
+        matching, items = whole[0], max(items, whole[0])  # many came since they were counted
+    within = Within(client, catalogue, known, base, matching, items)
+    terms = formula.terms(boosts, seed, spans, now)
+    commands = _commands(within, targets, boosts, seed, terms, pool)
     replies = store.answers(client, catalogue.name, [*commands, *extra])
     found = (key for reply in replies[: len(commands)] for key in store.keys_of(reply))
     return Drawn(list(dict.fromkeys(found))[:pool], replies[len(commands) :])
@@ -159,79 +156,3 @@ def _best(
     count = min(part.count, DEPTH[policy] * rows, MAX_DEEP)
     among = (target.vector, target.blob, count, policy)
     return store.best(client, name, part.filter, text, fields, rows, among)
-
-
-def filters(
-    base: str,
-    boosts: Sequence[Boost],
-    seed: Mapping[str, Any],
-    spans: Mapping[str, Span],
-    catalogue: Catalogue,
-    now: float,
-) -> list[str]:
-    """The filter of each leg, the first of them ``base`` alone; the strongest boosts come first."""
-    found: list[str] = []
-    for boost in sorted(filter(_counts, boosts), key=lambda each: -abs(each.weight)):
-        text = _favoured(boost, seed, spans, catalogue, now)
-        if text is not None:
-            found.append(text)
-    numbers = [text for text in found if ":[" in text]
-    if len(numbers) > 1:  # what the two strongest favour together
-        found.append(f"({numbers[0]} {numbers[1]})")
-    legs = [base, *(text if base == EVERYTHING else f"({base} {text})" for text in found)]
-    return list(dict.fromkeys(legs))[:MAX_LEGS]
-
-
-def _counts(boost: Boost) -> bool:
-    return boost.weight != 0
-
-
-def extremes(
-    base: str, boosts: Sequence[Boost], spans: Mapping[str, Span]
-) -> list[tuple[str, str, bool]]:
-    """(filter, field, ascending) of the legs that bring the very first by a number."""
-    found = []
-    for boost in boosts:
-        span = spans.get(boost.field) if boost.kind in ("high", "low") else None
-        if span is None or not boost.weight:
-            continue
-        upper = (boost.kind == "high") == (boost.weight > 0)
-        text = _range(boost.field, span.top if upper else "-inf", "+inf" if upper else span.bottom)
-        found.append((text if base == EVERYTHING else f"({base} {text})", boost.field, not upper))
-    return found[: MAX_LEGS // 2]
-
-
-def _favoured(
-    boost: Boost,
-    seed: Mapping[str, Any],
-    spans: Mapping[str, Span],
-    catalogue: Catalogue,
-    now: float,
-) -> str | None:
-    """A filter for what the boost puts forward; None where that is no part of the catalogue."""
-    is_up = boost.weight > 0
-    if boost.kind == "match":
-        return parse(boost.condition, catalogue) if is_up else None
-    if boost.kind == "overlap":
-        labels = seed.get(boost.field)
-        return (
-            parse(any_of(boost.field, labels[:MAX_LABELS]), catalogue) if labels and is_up else None
-        )
-    if boost.kind in ("high", "low"):
-        span = spans.get(boost.field)
-        if span is None:
-            return None
-        upper = (boost.kind == "high") == is_up
-        return _range(boost.field, span.high if upper else "-inf", "+inf" if upper else span.low)
-    if not is_up:
-        return None
-    if boost.kind == "fresh":
-        return _range(boost.field, now - boost.scale * WIDTH, "+inf")
-    reference = seed.get(boost.field) if boost.to is None else boost.to
-    if reference is None:
-        return None
-    return _range(boost.field, reference - boost.scale * WIDTH, reference + boost.scale * WIDTH)
-
-
-def _range(field: str, low: float | str, high: float | str) -> str:
-    return f"@{field}:[{low} {high}]"

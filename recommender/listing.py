@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from recommender.errors import RelatedNotBuilt
 from recommender.items import Hit
 from recommender.nearest import DIGITS
-from recommender.store import hashes, neighbours
+from recommender.store import hashes, neighbours, query
 from recommender.store.connection import Client
 from recommender.store.neighbours import Built, Near
-from recommender.view import View
+from recommender.view import View, least_score
+from recommender.where import EVERYTHING
 from recommender.wishes import Page
+
+Listed = tuple[str, bytes, float]
+"""An id as text and as bytes, and its score."""
 
 
 class NoList(NamedTuple):
@@ -23,7 +28,7 @@ class NoList(NamedTuple):
 def read(client: Client, view: View, id: str, page: Page) -> tuple[list[Hit], Near] | NoList | None:
     """The hits of the page from the list of the item ``id``; None where there is no such item.
 
-    Two round trips, to the list and to its items. Raises RelatedNotBuilt.
+    Two round trips, to the list and to its items, and one for ``where``. Raises RelatedNotBuilt.
     """
     catalogue, generation = view.entry.catalogue.name, view.entry.generation
     near = neighbours.read(client, neighbours.prefix_of(catalogue, generation), id)
@@ -40,9 +45,11 @@ def read(client: Client, view: View, id: str, page: Page) -> tuple[list[Hit], Ne
 
 
 def _hits(client: Client, view: View, id: str, page: Page, near: Near) -> list[Hit] | None:
-    names, wanted = view.wanted(page.fields), page.offset + page.limit
-    listed = _listed(near, page)
+    names, wanted = view.wanted(page.fields), page.end
     calibration = view.entry.calibration.get(near.vector)
+    listed = _listed(near, page, least_score(page, calibration))
+    if (filter := view.parse(page.where)) != EVERYTHING:
+        listed = _meeting(client, view, filter, listed)
     hits: list[Hit] = []
     for start in range(0, max(len(listed), 1), wanted):  # more than once where items are gone
         part = listed[start : start + wanted]
@@ -61,15 +68,25 @@ def _hits(client: Client, view: View, id: str, page: Page, near: Near) -> list[H
     return hits[page.offset : wanted]
 
 
-def _listed(near: Near, page: Page) -> list[tuple[str, bytes, float]]:
-    """What the page may show of a list: ids as text and as bytes, and scores."""
+def _listed(near: Near, page: Page, least: float) -> list[Listed]:
+    """What the page may show of a list, by its ids and scores."""
     rows = [
         (id.decode(), id, round(score, DIGITS))
         for id, score in zip(near.ids, near.scores, strict=True)
     ]
-    rows = [row for row in rows if row[0] not in page.exclude]
-    least = page.min_score
-    return rows if least is None else [row for row in rows if row[2] >= least]
+    return [row for row in rows if row[0] not in page.exclude and row[2] >= least]
+
+
+def _meeting(
+    client: Client, view: View, filter: str | None, rows: Sequence[Listed]
+) -> list[Listed]:
+    """Those of the rows that pass the filter; none where nothing can."""
+    if filter is None:
+        return []
+    prefix = view.prefix.encode()
+    keys = [prefix + id for _, id, _ in rows]
+    met = query.meeting(client, view.entry.catalogue.name, filter, keys)
+    return [row for row, key in zip(rows, keys, strict=True) if key in met]
 
 
 def _built(client: Client, catalogue: str, generation: int) -> Built:

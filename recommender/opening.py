@@ -103,7 +103,8 @@ def open_for_writing(
     presets.check(catalogue)
     converter = Converter(catalogue, {name: stamp.dims for name, stamp in stamps.items()})
     entry = Entry(catalogue, kept.generation if kept else 1, stamps)
-    return Opening(entry, kept is None, kept != entry, embedders, converter)
+    is_changed = kept is None or kept.catalogue != catalogue
+    return Opening(entry, kept is None, is_changed, embedders, converter)
 
 
 def _embedder(client: Client, name: str, dims: int | None, settings: Settings) -> Embedder:

@@ -142,7 +142,9 @@ def _favoured(within: Within, boost: Boost, seed: Mapping[str, Any]) -> list[str
         return _labels(within, boost, labels[:MAX_LABELS]) if labels else []
     if boost.kind == "near" and boost.weight >= FAR:
         reference = seed.get(boost.field) if boost.to is None else boost.to
-        return [] if reference is None else [window(boost, reference)]
+        if reference is None or (boost.log and not reference > 0):
+            return []
+        return [window(boost, reference)]
     return []
 
 
@@ -168,6 +170,8 @@ def window(boost: Boost, reference: float) -> str:
 
     Its ends are multiples of half a scale, so that seeds share windows and their counts.
     """
+    if boost.log:
+        return span(boost.field, *boost.within(reference, 1.0))
     step = boost.scale / 2
     reach = boost.scale if boost.curve != "linear" else step
     low, high = reference - reach, reference + reach

@@ -77,3 +77,13 @@ class Problem:
     def judged(self, weights: Mapping[str, float], queries: Queries) -> Floats:
         """The NDCG ``(q,)`` of these queries with these weights."""
         return self.ndcg(self.total(weights, queries), queries)
+
+
+def gains_of(given: Sequence[Mapping[str, float]], places: Mapping[str, int]) -> Matrix:
+    """What each item is worth to each query, ``(queries, items)``."""
+    gains = np.zeros((len(given), len(places)), dtype=np.float32)
+    for row, judged in enumerate(given):
+        for id, gain in judged.items():
+            if id in places:
+                gains[row, places[id]] = gain
+    return gains

@@ -38,13 +38,14 @@ def proposals(
     """Boosts without weights, in the order of the catalogue's fields.
 
     Fields of which nothing can be learned are passed over: all alike, or a serial number, or
-    labels that no two items share. Raises UnknownField ("without") for a name that is no number
-    and no tag.
+    labels that no two items share. Raises UnknownField ("without") for a name that is no number,
+    no tag and no text.
     """
     able = [name for name, spec in catalogue.fields.items() if spec.type in ("number", "tag")]
+    texts = [name for name, spec in catalogue.fields.items() if spec.type == "text"]
     for name in without:
-        if name not in able:
-            raise UnknownField("without", name, able)
+        if name not in able and name not in texts:
+            raise UnknownField("without", name, [*able, *texts])
     found: list[str] = []
     for name in able:
         if name not in without:

@@ -47,3 +47,8 @@ class Question:
     text: str | None = None
     likes: Sequence[str] = ()
     twin: Rows | None = None
+
+    @property
+    def is_asked_in_words(self) -> bool:
+        """Whether the words to find are the user's own, not those of an item."""
+        return self.text is not None and not self.fields

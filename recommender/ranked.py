@@ -60,8 +60,11 @@ class Ranked:
         self._ranking = ranking
         self._finder = Finder(client, view, question, ranking, page.exclude)
 
-    def rows(self, base: str) -> list[Row]:
-        """All candidates that pass the filter ``base``, best first, ties by id; then fallbacks."""
+    def rows(self, base: str, *, is_kept: bool = False) -> list[Row]:
+        """The candidates that pass the filter ``base``, best first, ties by id; then fallbacks.
+
+        Up to the end of the page, all of them where the pool ``is_kept`` for other pages.
+        """
         page, ranking = self._page, self._ranking
         found = self._finder.find(base, page.end + len(page.exclude))
         scores, relevances = self._scores(found), self._relevances(found)
@@ -71,7 +74,8 @@ class Ranked:
         if ranking.cut is not None:
             order = order[: natural_cut(totals[order])]
         if ranking.collapse is not None and len(order):
-            order = self._collapsed(found, order, told)
+            is_whole = is_kept or ranking.group_by is not None or ranking.diversity > 0
+            order = self._collapsed(found, order, told, None if is_whole else page.end)
         if ranking.group_by is not None:
             groups = [found.groups[at] for at in order]
             order = order[scoring.in_groups(groups, ranking.group_size)]
@@ -85,13 +89,13 @@ class Ranked:
                 self._source(found, at),
                 told.get(at),
             )
-            for at in order.tolist()
+            for at in (order if is_kept else order[: page.end]).tolist()
         ]
         return rows + self._fallbacks(rows, base)
 
     def _scores(self, found: Candidates) -> Floats:
         """The similarity of each candidate; in mode text how good the words fit by the best."""
-        if not self._question.probes:
+        if self._ranking.mode == "text":
             return np.round(fusion.shared(found.words), 6)
         shares = np.array([probe.share for probe in self._question.probes])
         return np.asarray(np.round(found.similarity @ shares, 6))
@@ -99,7 +103,7 @@ class Ranked:
     def _relevances(self, found: Candidates) -> Floats | None:
         """The same on 0..1; None where that was not measured for each of the vectors."""
         known, probes = self._view.entry.calibration, self._question.probes
-        if not probes or any(probe.vector not in known for probe in probes):
+        if self._ranking.mode == "text" or any(probe.vector not in known for probe in probes):
             return None
         parts = {
             probe.vector: known[probe.vector].relevance(found.similarity[:, at])
@@ -117,14 +121,15 @@ class Ranked:
         told = {at: self._reasons(found, scores, at) for at in range(len(found.ids))}
         for at, reasons in told.items():
             reasons["total"] = float(totals[at])
-        if self._ranking.mode != "vector":
+        if self._finder.asked_for():
             shares, ranks = fusion.shared(found.words), fusion.ranks(found.words)
             for at in np.flatnonzero(~np.isnan(found.words)).tolist():
-                told[at]["words"] = {
+                told[at]["words"] = self._finder.asked_for() | {
                     "bm25": round(float(found.words[at]), 6),
                     "share": round(float(shares[at]), 6),
                     "rank": int(ranks[at]),
                 }
+        if self._ranking.mode != "vector":
             for at, reasons in told.items():
                 reasons["base"] = round(float(base[at]), 6)
         return totals, told
@@ -136,18 +141,22 @@ class Ranked:
         ratio = self._ranking.semantic_ratio
         if ratio == lexical.RRF:
             return fusion.rrf(fusion.ranks(scores), fusion.ranks(found.words))
-        return fusion.blend(scores, found.words, lexical.RATIO if ratio is None else float(ratio))
+        if ratio is None:
+            ratio = lexical.RATIO if self._question.is_asked_in_words else lexical.ITEM_RATIO
+        return fusion.blend(scores, found.words, float(ratio))
 
     def _reasons(self, found: Candidates, scores: Floats, at: int) -> dict[str, Any]:
         """What is known of one candidate's place before the others are looked at."""
         question, boosts = self._question, self._ranking.boosts
         reasons: dict[str, Any] = {
-            **({"similarity": float(scores[at])} if question.probes else {}),
             "boosts": {
                 boost.text: round(boost.weight * float(signal), 6)
                 for boost, signal in zip(boosts, found.signals[at], strict=True)
             },
         }
+        if self._ranking.mode == "text":  # no vector is looked at
+            return reasons
+        reasons = {"similarity": float(scores[at]), **reasons}
         if len(question.probes) > 1:
             reasons["similarities"] = {
                 probe.vector: round(float(value), 6)
@@ -186,16 +195,18 @@ class Ranked:
             return "vector" if math.isnan(found.words[at]) else "hybrid"
         return self._ranking.mode
 
-    def _collapsed(self, found: Candidates, order: Places, told: Told) -> Places:
+    def _collapsed(
+        self, found: Candidates, order: Places, told: Told, wanted: int | None
+    ) -> Places:
         """The order without what is as good as the same as the seed or something before it."""
         ids = [found.ids[at] for at in order]
-        left = self._distinct(ids)
+        left = self._distinct(ids, wanted)
         for place in left.kept:
             if order[place] in told:
                 told[int(order[place])] |= left.why(place, ids)
         return order[left.kept]
 
-    def _distinct(self, ids: Sequence[str]) -> Collapsed:
+    def _distinct(self, ids: Sequence[str], wanted: int | None = None) -> Collapsed:
         question = self._question
         metric = self._view.entry.catalogue.vectors[question.vector].metric
         known = self._view.entry.calibration.get(question.vector) if metric == "cosine" else None
@@ -203,6 +214,7 @@ class Ranked:
             self._units(ids),
             threshold_of(self._ranking.collapse, known),
             None if question.twin is None else vectors.normalise(question.twin),
+            wanted,
         )
 
     def _spread(self, found: Candidates, totals: Floats, order: Places, told: Told) -> Places:
@@ -212,7 +224,7 @@ class Ranked:
         units = self._units([found.ids[at] for at in among])
         places, nearest = scoring.spread_out(totals[among], units, self._ranking.diversity, count)
         for at, near in zip(among.tolist(), nearest.tolist(), strict=True):
-            if at in told and not math.isnan(near):
+            if at in told and not math.isnan(near) and at != among[places[0]]:
                 told[at]["mmr"] = {"total": float(totals[at]), "nearest_chosen": round(near, 6)}
         return np.concatenate([among[places], rest])
 
@@ -223,7 +235,7 @@ class Ranked:
         keys = [(self._view.prefix + id).encode() for id in ids]
         blobs = store.read(self._client, keys, [vector_field(vector)])
         empty = np.zeros(dims, dtype=vectors.DTYPES[spec.type]).tobytes()
-        joined = b"".join(blob or empty for [blob] in blobs)
+        joined = b"".join(b if b and len(b) == len(empty) else empty for [b] in blobs)
         matrix = np.frombuffer(joined, vectors.DTYPES[spec.type]).astype(np.float32)
         unit: NDArray[np.floating[Any]] = np.nan_to_num(
             vectors.normalise(matrix.reshape(len(ids), dims))

@@ -36,9 +36,18 @@ class Seed:
     catalogue: str | None = None
 
     @property
+    def parts(self) -> tuple[Any, ...]:
+        """What tells it from other ones."""
+        return self.kind, self.value, self.weight, self.catalogue
+
+    @property
     def name(self) -> str:
         """What to call it in an explanation."""
-        return brief(self.value).strip("'") if self.kind in ("id", "text") else f"a {self.kind}"
+        if self.kind == "image":
+            return "an image"
+        if self.kind == "vector":
+            return "a vector"
+        return brief(self.value).strip("'") if self.kind == "id" else brief(self.value)
 
 
 def read(parameter: str, given: Any, own: str | None = None) -> list[Seed]:

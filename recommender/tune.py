@@ -7,7 +7,7 @@ are then fitted on all queries, so what those queries measure with them is no pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy as np
 
 from recommender import boosts as boosting
 from recommender import columns as reading
-from recommender import fitting, metrics
+from recommender import fitting, lexical, metrics
+from recommender.boosts import Boost
 from recommender.columns import Columns
 from recommender.engine import Recommender
 from recommender.errors import InvalidParameter
@@ -23,9 +24,10 @@ from recommender.evaluate import relevance
 from recommender.fitting import Fit
 from recommender.judgements import Judgements, draw
 from recommender.measured import Comparison, RelevanceReport
-from recommender.problem import Problem
+from recommender.problem import Matrix, Problem, gains_of
 from recommender.proposals import proposals
 from recommender.store import hashes, sampling
+from recommender.wordings import WORDS, words_signal
 
 MAX_ITEMS = 20_000
 """Items that are looked at: all, or those that are judged and others drawn by hash."""
@@ -34,6 +36,9 @@ MAX_CELLS = 2_000_000
 """Queries times items at most; of more queries some are drawn by hash."""
 
 POOLS = (120, 240, 480, 960)
+POOL_QUERIES = 200
+"""Queries that the pool is chosen with: ranking everything for each of thousands takes long."""
+
 NEARLY = 0.005
 """A pool is large enough when its NDCG is so near to that of ranking everything."""
 
@@ -48,7 +53,8 @@ class Tuned:
     alone against the boosts, on queries that the fit had not seen, ``steps`` its mean NDCG with 0,
     1, 2, ... boosts; ``contributions`` say for each boost what that mean loses without it.
     ``before`` and ``after`` were measured through the index on the very queries of the fit, and
-    ``pools`` the NDCG with each pool, None being a ranking of everything. ``queries`` and ``items``
+    ``pools`` the NDCG with each pool on at most 200 of them, first that of ranking everything,
+    called None (of a large catalogue: that of the largest pool). ``queries`` and ``items``
     were looked at, ``tried`` are the boosts that were to choose from.
     """
 
@@ -103,17 +109,18 @@ def tune(
     where the catalogue has nothing to boost by; UnknownField ("without").
     """
     given: dict[str, Any] = {} if using is None else {"using": using}
-    total = (folds + 1) * fitting.MAX_STEPS + len(POOLS) + 2
+    total = (folds + 1) * fitting.MAX_STEPS + len(POOLS) + 3
     before = relevance(engine, judgements, k=k, arguments=given, seed=seed)
     progress(1, total)
     usable = Judgements({query: judgements.gains[query] for query in before.queries})
     problem, items, tried = _problem(engine, usable, k, using, without, folds, seed)
     fit = fitting.fit(problem, lambda done, of: progress(1 + done, total))
-    texts = {_text(weight, name): fit.losses[name] for name, weight in fit.weights.items()}
-    wishes, after, pools = _pooled(
-        engine, usable, k, given | {"boosts": list(texts)},
-        lambda done: progress(total - len(POOLS) - 1 + done, total),
+    texts = {f"{weight:g}*{name}": fit.losses[name] for name, weight in fit.weights.items()}
+    wishes, pools = _pooled(
+        engine, _drawn(usable, POOL_QUERIES, seed), k, given | {"boosts": list(texts)},
+        lambda done: progress(total - len(POOLS) - 2 + done, total),
     )  # fmt: skip
+    after = relevance(engine, usable, k=k, arguments=wishes, seed=seed)
     progress(total, total)
     return Tuned(
         wishes=wishes,
@@ -127,10 +134,6 @@ def tune(
         items=items,
         tried=tuple(tried),
     )
-
-
-def _text(weight: float, name: str) -> str:
-    return f"{weight:g}*{name}"
 
 
 def _problem(
@@ -153,32 +156,46 @@ def _problem(
         for query in part.gains
     }
     columns = _columns(engine, chosen, catalogue.vector(using), seed)
-    texts = proposals(catalogue, columns.values, without)
-    if not texts:
-        raise InvalidParameter(
-            "without",
-            f"{engine.name!r} has no number and no tag to boost by",
-            remedy="Load the catalogue with such fields, or leave fewer of them out",
-        )
+    boosts = {
+        text: boosting.parse([text], catalogue)[0]
+        for text in proposals(catalogue, columns.values, without)
+    }
     places = {id: place for place, id in enumerate(columns.ids)}
     queries = [query for query in chosen.gains if query in places]
-    gains = np.zeros((len(queries), len(places)), dtype=np.float32)
-    for row, query in enumerate(queries):
-        for id, gain in chosen.gains[query].items():
-            if id in places and id != query:
-                gains[row, places[id]] = gain
     seeds = [places[query] for query in queries]
-    boosts = {text: boosting.parse([text], catalogue)[0] for text in texts}
+    gains = gains_of([chosen.gains[query] for query in queries], places)
+    gains[np.arange(len(seeds)), seeds] = 0.0
     problem = Problem(
         similarity=columns.similarities(seeds),
         gains=gains,
         ideal=np.array([metrics.ideal(row, k) for row in gains.tolist()]),
-        signals={text: columns.signal(boost, seeds) for text, boost in boosts.items()},
+        signals=_signals(engine, columns, boosts, seeds, without),
         fold=np.array([fold_of[query] for query in queries]),
         k=k,
         signs={text: (1, -1) for text, boost in boosts.items() if boost.kind == "overlap"},
     )
-    return problem, len(places), texts
+    return problem, len(places), list(problem.signals)
+
+
+def _signals(
+    engine: Recommender,
+    columns: Columns,
+    boosts: Mapping[str, Boost],
+    seeds: Sequence[int],
+    without: Collection[str],
+) -> dict[str, Matrix]:
+    """What each boost, and words where there are texts, says of the items beside the seeds."""
+    signals = {text: columns.signal(boost, seeds) for text, boost in boosts.items()}
+    written = set(lexical.text_fields(engine.entry.catalogue))
+    if written and written.isdisjoint(without):  # words are looked for in all of them
+        signals[WORDS] = words_signal(engine, columns.ids, seeds)
+    if not signals:
+        raise InvalidParameter(
+            "without",
+            f"{engine.name!r} has no number, no tag and no text to boost by",
+            remedy="Load the catalogue with such fields, or leave fewer of them out",
+        )
+    return signals
 
 
 def _drawn(judgements: Judgements, count: int, seed: int) -> Judgements:
@@ -203,24 +220,22 @@ def _pooled(
     k: int,
     wishes: Mapping[str, Any],
     told: Callable[[int], None],
-) -> tuple[dict[str, Any], RelevanceReport, dict[int | None, float]]:
-    """The wishes with the smallest pool that will do, what they measure, and every pool's NDCG."""
+) -> tuple[dict[str, Any], dict[int | None, float]]:
+    """The wishes with the smallest pool that will do, and the NDCG of every pool."""
 
-    def measured(number: int, **more: Any) -> RelevanceReport:
+    def measured(number: int, **more: Any) -> float:
         report = relevance(engine, judgements, k=k, arguments={**wishes, **more})
         told(number)
-        return report
+        return report.ndcg.value
 
-    # Of a large catalogue the largest pool has to stand for everything.
-    is_small = engine.count() <= MAX_ITEMS
-    whole = measured(1, exact=True) if is_small else measured(1, pool=POOLS[-1])
-    pools: dict[int | None, float] = {None if is_small else POOLS[-1]: whole.ndcg.value}
+    everything = {"exact": True} if engine.count() <= MAX_ITEMS else {"pool": POOLS[-1]}
+    whole = measured(1, **everything)
+    pools: dict[int | None, float] = {None: whole}
     for number, pool in enumerate(POOLS, 2):
-        report = measured(number, pool=pool)
-        pools[pool] = report.ndcg.value
-        if pools[pool] >= whole.ndcg.value - NEARLY or pool == POOLS[-1]:
+        pools[pool] = measured(number, pool=pool)
+        if pools[pool] >= whole - NEARLY:
             break
-    return {**wishes, "pool": pool}, report, pools
+    return {**wishes, "pool": pool}, pools
 
 
 def _comparison(fit: Fit, seed: int) -> Comparison:

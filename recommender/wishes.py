@@ -35,7 +35,8 @@ class Wishes(TypedDict, total=False):
 
     ``using`` names the vector (None: the first), or several with their shares:
     ``{"text": 0.7, "image": 0.3}``. ``mode`` is vector, text (words) or hybrid (both);
-    ``semantic_ratio`` 0 (words) to 1 (meaning) mixes the two (None: 0.5), "rrf" fuses their ranks.
+    ``semantic_ratio`` 0 (words) to 1 (meaning) mixes the two (None: 0.5 for the user's own words,
+    0.8 for those of an item), "rrf" fuses their ranks.
 
     ``same`` and ``differ`` name tags and numbers in which every hit agrees with the seed, or does
     not. ``boosts`` (see :mod:`recommender.boosts`) add to the similarity for the order of the hits;
@@ -124,10 +125,14 @@ class Ranking:
     exact: bool
 
     @property
+    def boosted(self) -> list[str]:
+        """The fields that boosts look at, each once."""
+        return list(dict.fromkeys(boost.field for boost in self.boosts if boost.field))
+
+    @property
     def columns(self) -> list[str]:
         """The fields that ranking looks at."""
-        names = [boost.field for boost in self.boosts if boost.field]
-        return list(dict.fromkeys([*names, *([self.group_by] if self.group_by else [])]))
+        return list(dict.fromkeys([*self.boosted, *([self.group_by] if self.group_by else [])]))
 
 
 def check_known(wishes: Mapping[str, Any]) -> None:
@@ -202,6 +207,10 @@ def ranking_of(wishes: Mapping[str, Any], catalogue: Catalogue) -> Ranking:
     _check_flag("explain", asked["explain"])
     _check_choice("cut", asked["cut"], ("auto", None))
     check_mode(asked["mode"], asked["semantic_ratio"], catalogue)
+    if asked["mode"] == "text" and asked["min_relevance"] is not None:
+        raise InvalidParameter(
+            "min_relevance", "min_relevance has no meaning in mode text", remedy="Use min_score"
+        )
     if asked["collapse"] is not None:
         threshold_of(asked["collapse"], None)
     for name in ("same", "differ"):

@@ -23,6 +23,7 @@ COMMANDS: list[tuple[str, ...]] = [
     (), ("load",), ("infer",), ("similar",), ("recommend",), ("search",), ("catalogues",),
     ("info",), ("drop",), ("serve",), ("redis",), ("redis", "start"),
     ("redis", "stop"), ("redis", "status"),
+    ("presets",), ("presets", "list"), ("presets", "save"), ("presets", "drop"), ("tune",),
     ("cache",), ("cache", "clear"), ("doctor",),
     ("evaluate",), ("evaluate", "relevance"), ("evaluate", "recall"),
     ("related",), ("related", "build"), ("related", "show"), ("related", "export"),
@@ -293,7 +294,7 @@ def test_explain_says_why_in_a_sentence(shell: Shell) -> None:
     )  # fmt: skip
     assert done.code == 0
     last = done.out.strip().splitlines()
-    assert any("similarity 0." in line and "from 0.3*near(year,8)" in line for line in last)
+    assert any("similarity 0." in line and "for a close year" in line for line in last)
     wrong = shell.call("similar", "movies", "toy-story", "--boost", "0.3*near(yeer,8)")
     assert (wrong.code, "Did you mean 'year'?" in wrong.err) == (2, True)
 

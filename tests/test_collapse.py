@@ -83,6 +83,17 @@ def test_across_blocks() -> None:
     assert len(found.kept) == 40
 
 
+@pytest.mark.parametrize("wanted", [1, 10, 25, 39, 40, 41])
+def test_the_beginning_is_that_of_the_whole(wanted: int) -> None:
+    random = np.random.default_rng(2)
+    units = random.normal(size=(40, 8))[np.minimum(random.integers(0, 400, 900) // 3, 39)]
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    whole, found = collapse(units, 0.99), collapse(units, 0.99, None, wanted)
+    assert found.kept[:wanted] == whole.kept[:wanted]
+    for place in whole.kept[:wanted]:
+        assert found.hidden.get(place) == whole.hidden.get(place)
+
+
 def test_vectors_stay_as_they_are() -> None:
     units = at(0, 1, 2)
     before = units.copy()

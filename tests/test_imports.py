@@ -36,9 +36,10 @@ recommender.nearby
 = recommender.problem
 = recommender.fitting
 = recommender.ranked
+= recommender.answering
 = recommender.sync recommender.writing recommender.related recommender.explore
 recommender.evaluate recommender.engine recommender.selectivity recommender.recall
-recommender.export recommender.listing recommender.tune
+recommender.export recommender.listing recommender.tune recommender.wordings
 = recommender
 = loaders api
 = recommender.cli

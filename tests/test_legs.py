@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,15 @@ from conftest import Load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recommender import Catalogue, boosts, formula, legs
+from recommender import Catalogue, Recommender, boosts, formula, legs
 from recommender.legs import Drawn, Target
 from recommender.store import candidates, query
 from recommender.store.candidates import Known
 from recommender.store.connection import Server
 from recommender.store.query import Span
 from recommender.where import EVERYTHING, parse
+
+Open = Callable[[str], Recommender]
 
 NOW = 1_700_000_000.0
 DAY = 86_400
@@ -339,3 +341,21 @@ def test_what_is_known_is_not_asked_again(draw: Drawing) -> None:
     client.execute_command("FT.ALIASDEL", "films")
     assert known.counts(client, "films", ["*"]) == [COUNT]
     assert len(known.tail(client, "films", "rare", top=False)) == 10
+
+
+def test_a_count_that_is_out_of_date_hides_nothing(load: Load, open_catalogue: Open) -> None:
+    """The best of many that came within the minute in which a count is believed."""
+    catalogue = Catalogue.from_dict(
+        {
+            "name": "fresh",
+            "fields": {"kind": {"type": "tag"}},
+            "vectors": {"v": {"embedder": "given", "column": "v", "index": "flat"}},
+        }
+    )
+    few = [{"id": f"far {n}", "kind": "a", "v": [n + 1, 100]} for n in range(30)]
+    load(catalogue, [{"id": "seed", "kind": "b", "v": [1, 0]}, *few])
+    engine = open_catalogue("fresh")
+    wishes: Any = {"where": "kind=a", "explain": True, "pool": 40, "limit": 3}
+    assert engine.similar("seed", **wishes).items[0].id == "far 29"
+    load(catalogue, [{"id": f"near {n}", "kind": "a", "v": [100, n]} for n in range(60)])
+    assert [hit.id for hit in engine.similar("seed", **wishes)] == ["near 0", "near 1", "near 2"]

@@ -58,7 +58,7 @@ def scored(
     server: Server, asked: Wording, filter: str = EVERYTHING, rows: int = 50
 ) -> dict[str, float]:
     """Id -> score in falling order."""
-    reply = server.client.execute_command(*texts.command("films", asked, filter, 50))
+    reply = server.client.execute_command(*texts.command("films", asked, filter, rows))
     return {key.decode().rpartition(":")[2]: score for key, score in texts.found(reply)}
 
 
@@ -184,6 +184,31 @@ def test_a_filter_holds_and_adds_nothing_to_the_score(films: Server) -> None:
         assert narrowed == pytest.approx({id: everything[id] for id in narrowed}), where
     assert DRAMA
     assert sorted(scored(films, asked, DRAMA)) == ["dino", "ja"]
+
+
+def test_beside_a_filter_no_word_of_an_item_is_passed_over(load: Load, server: Server) -> None:
+    forms = ["toy", "toys", "comedy", "comedies", "village", "villages"]
+    films = [
+        {
+            "id": f"{number:02}", "plot": " ".join(word for place, word in enumerate(forms)
+            if number >> place & 1), "year": 1980 + number, "genres": ["Comedy"], "v": [1, number],
+        }
+        for number in range(64)
+    ]  # fmt: skip
+    load(CATALOGUE, films)
+    asked = question("toys comedy village", CATALOGUE)
+    everything = scored(server, asked, rows=64)
+    for where in ("year>=1990", "year=1985..2020", "genres=Comedy"):
+        narrowed = scored(server, asked, parse(where, CATALOGUE) or "", rows=64)
+        assert narrowed == pytest.approx({id: everything[id] for id in narrowed}), where
+    keys = [f"films:1:item:{id}" for id in everything]
+    again = texts.scores(server.client, "films", asked, keys)
+    assert {key.decode()[-2:]: score for key, score in again.items()} == pytest.approx(everything)
+
+
+def test_what_an_apostrophe_leaves_stands_for_no_item() -> None:
+    fields = {"title": "A boy's I, Robot 2", "plot": "it's the boys' ロ"}
+    assert set(lexical.seed_words(fields, CATALOGUE)) == {"boy", "robot", "2", "boys", "ロ"}
 
 
 def test_weights_of_words_are_heeded(films: Server) -> None:

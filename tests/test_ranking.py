@@ -264,3 +264,83 @@ def test_spreading_out_is_greedy_maximal_marginal_relevance(
         assert value[pick] == pytest.approx(best, abs=1e-9)
         chosen.append(pick)
     assert sorted(got) == list(range(n))
+
+
+WORDED = [
+    film("seed", 0, title="A lonely robot", genres=["Drama"]),
+    film("close", 10, title="Cooking for two"),
+    film("robots", 60, title="Robots and more robots", genres=["Drama"]),
+    film("robot", 40, title="A robot at sea"),
+]
+
+
+def test_similar_by_words_alone_looks_at_no_vector(load: Load, open_catalogue: Open) -> None:
+    load(FILMS, WORDED)
+    films = open_catalogue("films")
+    hits = films.similar("seed", mode="text", explain=True).items
+    assert {hit.id for hit in hits} == {"robots", "robot"}
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert hits[0].score == 1.0
+    assert all(hit.relevance is None and hit.source == "text" for hit in hits)
+    assert all("similarity" not in hit.why for hit in hits if hit.why)
+    with pytest.raises(InvalidParameter, match="no meaning in mode text") as caught:
+        films.similar("seed", mode="text", min_relevance=0.5)
+    assert caught.value.parameter == "min_relevance"
+
+
+def test_why_names_the_words_and_labels_that_were_found(load: Load, open_catalogue: Open) -> None:
+    load(FILMS, WORDED)
+    films = open_catalogue("films")
+    found = {hit.id: hit.why for hit in films.search("robot drama", mode="text", explain=True)}
+    assert found["robot"]
+    assert found["robot"]["words"]["matched"] == ["robot"]
+    assert found["seed"]
+    assert found["seed"]["words"]["matched"] == ["robot", "drama"]
+    assert "(robot, drama)" in found["seed"]["sentence"]
+    assert "terms" not in found["seed"]["words"]
+    own = {hit.id: hit.why for hit in films.similar("seed", mode="hybrid", explain=True)}
+    assert own["robot"]
+    assert own["robot"]["words"]["matched"] == ["robot"]
+    assert own["close"]
+    assert "words" not in own["close"]
+
+
+def test_words_of_an_item_count_less_than_those_of_a_person(
+    load: Load, open_catalogue: Open
+) -> None:
+    load(FILMS, WORDED)
+    films = open_catalogue("films")
+    by_default = films.similar("seed", mode="hybrid", explain=True).to_dict()["items"]
+    assert (
+        by_default
+        == films.similar("seed", mode="hybrid", semantic_ratio=0.8, explain=True).to_dict()["items"]
+    )
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_words_lift_what_says_the_same(load: Load, open_catalogue: Open, exact: bool) -> None:
+    titles = {"seed": 0, "submarine war": 40, "a quiet garden": 10, "submarine": 60}
+    items = [
+        film(id, degrees, title=id if id != "seed" else "submarine war stories")
+        for id, degrees in titles.items()
+    ]
+    load(FILMS, items)
+    films = open_catalogue("films")
+    wishes: dict[str, Any] = {"exact": exact, "explain": True}
+    assert ids(films, **wishes) == ["a quiet garden", "submarine war", "submarine"]
+    hits = films.similar("seed", boosts="1*words()", **wishes).items
+    assert [hit.id for hit in hits] == ["submarine war", "submarine", "a quiet garden"]
+    shares = [dict(hit.why or {})["boosts"]["1*words()"] for hit in hits]
+    assert shares[0] == 1.0
+    assert 0 < shares[1] < 1
+    assert shares[2] == 0.0
+    with pytest.raises(InvalidParameter, match="cannot be read"):
+        films.similar("seed", boosts="words(title)")
+
+
+@pytest.mark.parametrize("wishes", [{"explain": True}, {"exact": True, "diversity": 0.5}])
+def test_a_vector_that_somebody_else_broke_costs_its_item_only(
+    films: Recommender, wishes: Any
+) -> None:
+    films.client.hset("films:1:item:near", "v_vector", b"short")
+    assert ids(films, **wishes) == ["mid", "bare", "far"]

@@ -199,6 +199,29 @@ def test_pages_and_what_narrows_them(server: Server, load: Load, open_catalogue:
     assert engine.related("thing 00", fields=["title"]).items[0].fields == {"title": "Thing 27"}
 
 
+def test_what_does_not_meet_a_condition_is_left_out(
+    server: Server, load: Load, open_catalogue: Open, settings: Settings
+) -> None:
+    shown = [{**thing, "size": number % 2} for number, thing in enumerate(THINGS)]
+    load(catalogue(), shown)
+    related.build(server, "things")
+    engine = open_catalogue("things")
+    sizes = {thing["id"]: thing["size"] for thing in shown}
+    whole = [hit.id for hit in engine.related("thing 00", limit=20)]
+    wanted = [id for id in whole if sizes[id] == 1]
+    assert [hit.id for hit in engine.related("thing 00", limit=20, where="size=1")] == wanted
+    some = engine.related("thing 00", limit=3, offset=1, where=["size=1"])
+    assert ([hit.id for hit in some], some.complete) == (wanted[1:4], True)
+    assert engine.related("thing 00", where={"any": []}).items == []
+    Writer("things", server=server, settings=settings).patch(wanted[0], {"size": 0})  # at once
+    assert [h.id for h in engine.related("thing 00", limit=20, where="size=1")] == wanted[1:]
+    relevances = [hit.relevance for hit in engine.related("thing 00", limit=20)]
+    least = relevances[4]
+    assert least is not None
+    kept = [hit.relevance for hit in engine.related("thing 00", limit=20, min_relevance=least)]
+    assert kept == [each for each in relevances if each is not None and each >= least]
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

@@ -134,7 +134,8 @@ def test_over_http(client: Client, shell: Shell, server: Server, load: Load) -> 
         ({"id": "up", "limit": "0"}, 400, "invalid_limit"),
         ({"id": "up", "min_score": "much"}, 400, "invalid_min_score"),
         ({"id": "up", "fields": "titel"}, 400, "unknown_field"),
-        ({"id": "up", "where": "year>1990"}, 400, "invalid_parameter"),
+        ({"id": "up", "where": "years>1990"}, 400, "unknown_field"),
+        ({"id": "up", "same": "year"}, 400, "invalid_parameter"),
     ],
 )
 def test_what_http_refuses(

@@ -26,6 +26,7 @@ from recommender.judgements import Judgements
 from recommender.problem import Problem
 from recommender.proposals import proposals
 from recommender.tune import Tuned, tune
+from recommender.wordings import words_signal
 
 Open = Callable[[str], Recommender]
 
@@ -219,7 +220,8 @@ def read(engine: Recommender) -> Columns:
 
 def test_all_items_in_memory_rank_as_the_engine_does(engine: Recommender) -> None:
     columns = read(engine)
-    boosts = parse(["0.4*near(year,2)", "0.3*overlap(series)", "0.2*high(noise)"], BOOKS)
+    texts = ["0.4*near(year,2)", "0.3*overlap(series,idf)", "0.2*high(noise)"]
+    boosts = parse([*texts, "0.3*near(noise,0.5,log)", "-0.1*overlap(shop)"], BOOKS)
     total = columns.similarities([5])[0].astype(np.float64)
     for boost in boosts:
         total += boost.weight * columns.signal(boost, [5]).reshape(-1, COUNT)[0]
@@ -227,6 +229,30 @@ def test_all_items_in_memory_rank_as_the_engine_does(engine: Recommender) -> Non
     asked = engine.similar("b05", boosts=[boost.text for boost in boosts], exact=True)
     assert [hit.id for hit in asked] == expected
     assert columns.similarities([5])[0, 5] == -math.inf
+
+
+def test_words_of_all_items_rank_as_the_engine_does(load: Load, open_catalogue: Open) -> None:
+    catalogue = Catalogue.from_dict(
+        {
+            "name": "notes",
+            "fields": {"text": {"type": "text"}},
+            "vectors": {"v": {"embedder": "given", "column": "v", "dims": 2, "index": "flat"}},
+        }
+    )
+    subjects = ("harbour light", "slow river", "winter orchard", "copper kettle", "paper boat")
+    rows = [
+        {"id": row["id"], "v": row["v"], "text": f"{subjects[n % 5]} number {n % 7}"}
+        for n, row in enumerate(books())
+    ]
+    load(catalogue, rows)
+    engine = open_catalogue("notes")
+    columns = read(engine)
+    signal = words_signal(engine, columns.ids, [5, 6])
+    total = columns.similarities([5, 6]) + np.float32(0.7) * signal
+    for seed, row in zip(("b05", "b06"), total, strict=True):
+        expected = [columns.ids[at] for at in np.argsort(-row, kind="stable")[:10]]
+        asked = engine.similar(seed, boosts=["0.7*words()"], exact=True)
+        assert [hit.id for hit in asked] == expected
 
 
 @given(st.lists(st.lists(st.sampled_from("abCD"), unique=True), min_size=1, max_size=8))
@@ -387,3 +413,29 @@ def test_a_preset_is_kept_and_can_be_asked_with(shell: Shell) -> None:
     assert "Kept as the preset 'tuned'" in done.out
     asked = shell.call("similar", "books", "b01", "--preset", "tuned", "--limit", "7", "--json")
     assert {hit["fields"]["series"][0] for hit in asked.json["items"]} == {"s1"}
+
+
+def test_words_are_weighed_where_they_tell(load: Load, open_catalogue: Open) -> None:
+    """The series stands in the title only; words are the one thing that knows it."""
+    names = ["amber", "birch", "cedar", "dune", "ember", "fern", "grove", "heath", "iris", "juno",
+             "kelp", "lotus"]  # fmt: skip
+    catalogue = Catalogue.from_dict(
+        {
+            "name": "titled",
+            "fields": {"title": {"type": "text"}},
+            "vectors": {"v": {"embedder": "given", "column": "v", "dims": 2, "index": "flat"}},
+        }
+    )
+    titled = [
+        {"id": book["id"], "title": f"{names[int(book['series'][1:])]} {n}", "v": book["v"]}
+        for n, book in enumerate(books())
+    ]  # fmt: skip
+    load(catalogue, titled)
+    engine = open_catalogue("titled")
+    tuned = tune(engine, Judgements(judged()))
+    [text] = tuned.wishes["boosts"]
+    assert text.endswith("*words()")
+    assert tuned.is_clear
+    assert tuned.after.ndcg.value == pytest.approx(max(tuned.pools.values()), abs=0.01)
+    with pytest.raises(InvalidParameter, match="no number, no tag and no text"):
+        tune(engine, Judgements(judged()), without=["title"])

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from recommender import presets
 from recommender.cli.output import json_option, print_json, print_results, shown_fields
-from recommender.cli.wishes import given_wishes, wish_options
+from recommender.cli.wishes import given_wishes, names_of, wish_options
 from recommender.engine import Recommender
 from recommender.fields import as_text
 from recommender.items import Results
@@ -22,7 +23,9 @@ image_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("id")
 @wish_options
 @json_option
-def similar(name: str, id: str, as_json: bool, fields: str | None, **_: Any) -> None:
+def similar(
+    name: str, id: str, as_json: bool, fields: str | None, preset: str | None, **_: Any
+) -> None:
     """The items of catalogue NAME that are most like the item ID.
 
     \b
@@ -34,8 +37,8 @@ def similar(name: str, id: str, as_json: bool, fields: str | None, **_: Any) -> 
     recommender similar movies toy-story --preset related-posts
     """
     engine = Recommender(name)
-    columns, wanted = _columns(engine, fields, as_json)
-    results = engine.similar(id, fields=wanted, **given_wishes())
+    columns, wanted = _columns(engine, fields, preset, as_json)
+    results = engine.similar(id, **wanted, **given_wishes())
     title = id
     if not as_json:
         seed = engine.item(id, fields=columns[:1]).fields
@@ -47,6 +50,10 @@ def similar(name: str, id: str, as_json: bool, fields: str | None, **_: Any) -> 
 @click.argument("name")
 @click.option("--like", "likes", multiple=True, metavar="ID", help="An id; may be repeated.")
 @click.option("--unlike", "unlikes", multiple=True, metavar="ID", help="An id; may be repeated.")
+@click.option(
+    "--like-from", "others", nargs=2, multiple=True, metavar="CATALOGUE ID",
+    help="An item of another catalogue with the same embedder; repeatable.",
+)  # fmt: skip
 @click.option("--like-text", "texts", multiple=True, metavar="TEXT", help="Words; repeatable.")
 @click.option("--like-image", "images", multiple=True, type=image_type, help="A picture's file.")
 @click.option(
@@ -64,12 +71,14 @@ def recommend(
     name: str,
     likes: Sequence[str],
     unlikes: Sequence[str],
+    others: Sequence[tuple[str, str]],
     texts: Sequence[str],
     images: Sequence[Path],
     strategy: Any,
     half_life: float | None,
     as_json: bool,
     fields: str | None,
+    preset: str | None,
     **_: Any,
 ) -> None:
     """The items of catalogue NAME most like several others, and unlike some.
@@ -78,16 +87,18 @@ def recommend(
     recommender recommend movies --like alien --like up --unlike cars
     recommender recommend movies --like alien --like-text "a lonely robot" --strategy best
     recommender recommend movies --like alien --like up --like coco --half-life 1
+    recommender recommend movies --like-from books dune --like alien
     """
     engine = Recommender(name)
-    columns, wanted = _columns(engine, fields, as_json)
+    columns, wanted = _columns(engine, fields, preset, as_json)
     seeds = [
         *likes,
+        *({"id": id, "catalogue": other} for other, id in others),
         *({"text": text} for text in texts),
         *({"image": image.read_bytes()} for image in images),
     ]
     results = engine.recommend(
-        seeds, unlikes, strategy=strategy, half_life=half_life, fields=wanted, **given_wishes()
+        seeds, unlikes, strategy=strategy, half_life=half_life, **wanted, **given_wishes()
     )
     _print("Recommended", results, columns, as_json)
 
@@ -104,6 +115,7 @@ def search(
     image: Path | None,
     as_json: bool,
     fields: str | None,
+    preset: str | None,
     **_: Any,
 ) -> None:
     """The items of catalogue NAME that are closest in meaning to some words.
@@ -117,21 +129,23 @@ def search(
         raise click.UsageError("Missing argument 'WORD...'.")
     text = " ".join(words) if words else None
     engine = Recommender(name)
-    columns, wanted = _columns(engine, fields, as_json)
+    columns, wanted = _columns(engine, fields, preset, as_json)
     picture = None if image is None else image.read_bytes()
-    results = engine.search(text, image=picture, fields=wanted, **given_wishes())
+    results = engine.search(text, image=picture, **wanted, **given_wishes())
     _print(f"Closest to “{text or image}”", results, columns, as_json)
 
 
 def _columns(
-    engine: Recommender, fields: str | None, as_json: bool
-) -> tuple[list[str], list[str] | None]:
-    """The columns of a table, and the fields to ask for: all of them for JSON."""
-    if fields is None:
-        columns = shown_fields(engine.entry.catalogue)
-        return columns, None if as_json else columns
-    columns = [name.strip() for name in fields.split(",") if name.strip()]
-    return columns, columns
+    engine: Recommender, fields: str | None, preset: str | None, as_json: bool
+) -> tuple[list[str], dict[str, Any]]:
+    """The columns of a table, and the wish for fields: none for JSON, or where a preset has it."""
+    catalogue = engine.entry.catalogue
+    if fields is not None:
+        columns = names_of(fields)
+        return columns, {"fields": columns}
+    kept = None if preset is None else presets.find(catalogue, preset).get("fields")
+    columns = shown_fields(catalogue) if kept is None else list(kept)
+    return columns, {} if as_json or kept is not None else {"fields": columns}
 
 
 def _print(title: str, results: Results, columns: Sequence[str], as_json: bool) -> None:

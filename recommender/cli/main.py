@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "info": "recommender.cli.catalogues:info",
     "drop": "recommender.cli.catalogues:drop",
     "evaluate": "recommender.cli.evaluate:evaluate",
+    "presets": "recommender.cli.presets:presets",
     "tune": "recommender.cli.tune:tune",
     "serve": "recommender.cli.serve:serve",
     "cache": "recommender.cli.cache:cache",

@@ -72,9 +72,13 @@ def build_lists(name: str, using: str | None, as_json: bool) -> None:
 @click.argument("id")
 @click.option("--limit", "-n", type=int, default=10, show_default=True, help="How many.")
 @click.option("--offset", type=int, default=0, help="How many to skip first.")
+@click.option(
+    "--where", "-w", multiple=True, metavar="CONDITION", help="Like year>=1990; repeatable."
+)
 @click.option("--exclude", multiple=True, metavar="ID", help="An id to leave out; repeatable.")
 @click.option("--fields", metavar="A,B", help="The fields to show. [default: some; --json all]")
 @click.option("--min-score", type=float, help="Drop what scores lower.")
+@click.option("--min-relevance", type=float, help="Drop what is less relevant, 0 to 1.")
 @json_option
 def show(name: str, id: str, fields: str | None, as_json: bool, **arguments: Any) -> None:
     """Show the stored neighbours of the item ID of catalogue NAME.

@@ -89,9 +89,9 @@ def _show(name: str, tuned: Tuned, k: int) -> None:
         f" {unseen.better:,} queries better, {unseen.worse:,} worse"
     )
     if tuned.contributions:
-        ceiling = max(tuned.pools.values())
+        pool = tuned.wishes["pool"]
         click.echo(
-            f"Pool {tuned.wishes['pool']:,}: {tuned.after.ndcg.value:.3f} of {ceiling:.3f}"
+            f"Pool {pool:,}: {tuned.pools[pool]:.3f} of {tuned.pools[None]:.3f}"
             " on the queries of the fit, which proves nothing"
         )
     if not tuned.is_clear:

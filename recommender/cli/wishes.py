@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from recommender.arguments import number_or_word
+from recommender.presets import NOT_KEPT
 from recommender.wishes import DEFAULTS, POOL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -36,7 +38,10 @@ RANKING = (
         "--using", metavar="VECTOR", help="Which vector, or text:0.7,image:0.3. [default: first]"
     ),
     click.option("--mode", metavar="MODE", help="vector, text (words) or hybrid (both)."),
-    click.option("--semantic-ratio", type=float, help="Hybrid: 0 words .. 1 meaning."),
+    click.option(
+        "--semantic-ratio", type=number_or_word, metavar="RATIO",
+        help="Hybrid: 0 words .. 1 meaning, or rrf, by ranks.",
+    ),
     click.option(
         "--boost", "boosts", multiple=True, metavar="BOOST",
         help="Like 0.3*near(year,8) or 0.2*overlap(genres); repeatable.",
@@ -44,41 +49,59 @@ RANKING = (
     click.option("--diversity", type=float, help="0: the best; 1: as unlike as can be."),
     click.option("--group-by", metavar="FIELD", help="Few of each value of this field."),
     click.option("--group-size", type=int, help="How few. [default: 1]"),
-    click.option("--collapse", type=float, help="Show one of those at least so similar, 0 to 1."),
+    click.option(
+        "--collapse", type=number_or_word, metavar="RELEVANCE",
+        help="Show one of what is as good as the same: true, or 0 to 1.",
+    ),
     click.option(
         "--fallback", "fallbacks", multiple=True, metavar="FALLBACK",
         help="Fill a short list: same_tag(genres), popular(votes), latest(date).",
     ),
     click.option("--preset", metavar="NAME", help="Wishes that are kept with the catalogue."),
     click.option("--pool", type=int, help=f"Candidates to rank. [default: {POOL}]"),
-    click.option("--exact", is_flag=True, help="Look at every item."),
+    click.option("--exact/--no-exact", default=False, help="Look at every item."),
 )  # fmt: skip
-EXPLAIN = (click.option("--explain", is_flag=True, help="Tell why each hit is where it is."),)
+EXPLAIN = (
+    click.option("--explain/--no-explain", default=False, help="Tell why each hit is where it is."),
+)
 
 
 def wish_options(command: Command) -> Command:
     """Every wish as an option."""
-    for option in reversed((*PAGE, *FILTERS, *RANKING, *EXPLAIN)):
-        command = option(command)
-    return command
+    return _adding((*PAGE, *FILTERS, *RANKING, *EXPLAIN))(command)
+
+
+def kept_options(command: Command) -> Command:
+    """Those that a preset may keep."""
+    return _adding((*PAGE, *FILTERS, *RANKING, *EXPLAIN), NOT_KEPT)(command)
 
 
 def shaping_options(without: Collection[str] = ()) -> Callable[[Command], Command]:
     """Those that shape the answer, not how much of it is shown, but for some."""
+    return _adding((*FILTERS, *RANKING), without)
 
+
+def _adding(
+    options: Sequence[Callable[[Command], Command]], without: Collection[str] = ()
+) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         def nothing() -> None:
             """Carries the options."""
 
-        for option in reversed((*FILTERS, *RANKING)):
+        for option in reversed(options):
             option(nothing)
-        options: list[click.Option] = getattr(nothing, "__click_params__", [])
-        kept = [each for each in options if each.name not in without]
+        made: list[click.Option] = getattr(nothing, "__click_params__", [])
+        kept = [each for each in made if each.name not in without]
         known = getattr(command, "__click_params__", [])
         command.__click_params__ = [*known, *kept]  # type: ignore[attr-defined]
         return command
 
     return decorate
+
+
+def names_of(fields: str) -> list[str]:
+    """The names in ``title, year``."""
+    return [name.strip() for name in fields.split(",") if name.strip()]
 
 
 def given_wishes() -> dict[str, Any]:

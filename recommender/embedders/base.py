@@ -8,13 +8,27 @@ from contextlib import suppress
 import numpy as np
 
 from recommender.catalogue import Catalogue
-from recommender.embedders.contract import Embedder, Vectors, embed_checked
+from recommender.embedders.contract import (
+    Embedder,
+    Vectors,
+    embed_checked,
+    images_checked,
+    takes_images,
+)
 from recommender.embedders.passages import Passages
-from recommender.errors import EmbedderError, InvalidCatalogue, RecommenderError, TextRefused
+from recommender.errors import (
+    EmbedderError,
+    InvalidCatalogue,
+    InvalidParameter,
+    RecommenderError,
+    TextRefused,
+)
 from recommender.registry import find
 from recommender.settings import Settings
 
-__all__ = ["Embedder", "Vectors", "embed_all", "is_long", "make_embedder", "text_limits"]
+__all__ = [
+    "Embedder", "Vectors", "embed_all", "embed_picture", "is_long", "make_embedder", "text_limits",
+]  # fmt: skip
 
 MAX_REFUSED = 8
 """Texts refused one after the other before the embedder itself is blamed."""
@@ -28,6 +42,30 @@ def make_embedder(name: str, dims: int | None, settings: Settings) -> Embedder:
     """
     embedder = _made(name, dims, settings)
     return embedder if embedder.max_bytes is None else Passages(embedder)
+
+
+def embed_picture(embedder: Embedder, picture: bytes) -> Vectors:
+    """The unit vector ``(dims,)`` of what a picture's file holds.
+
+    Raises InvalidParameter ("image") for an embedder that takes no pictures and for a picture that
+    it does not take, EmbedderError where it cannot be asked or gives something else.
+    """
+    if not takes_images(embedder):
+        raise InvalidParameter(
+            "image", f"{embedder.name} embeds texts and no images",
+            remedy="Search with words, or name the vector of another model with 'using'",
+        )  # fmt: skip
+    try:
+        [row] = images_checked(embedder, [picture])
+    except TextRefused as error:
+        raise InvalidParameter(
+            "image", f"{embedder.name} refused the image: {error.message}", remedy=error.remedy
+        ) from error
+    if not np.isfinite(row).all():
+        raise InvalidParameter(
+            "image", f"{embedder.name} sees nothing in the image", remedy="Use another one"
+        )
+    return np.asarray(row)
 
 
 def text_limits(catalogue: Catalogue, settings: Settings) -> dict[str, int]:

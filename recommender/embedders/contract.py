@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +44,42 @@ class Embedder(Protocol):
         ...
 
 
+class ImageEmbedder(Embedder, Protocol):
+    """An embedder that puts pictures beside texts, as CLIP does: near to what they mean.
+
+    So that a catalogue embedded by its texts can be searched by a picture. None of the built-in
+    ones is.
+    """
+
+    def embed_images(self, images: Sequence[bytes]) -> Vectors:
+        """Unit vectors, shape ``(len(images), dims)``, float32, in the order of ``images``.
+
+        Each of these is what a picture's file holds, in any format that the embedder reads. A row
+        of NaN stands for a picture that has no meaning to the model. Raises EmbedderError when the
+        model cannot be asked, TextRefused for what is no picture to it.
+        """
+        ...
+
+
+def takes_images(embedder: Embedder) -> TypeGuard[ImageEmbedder]:
+    """Whether the embedder takes pictures, too."""
+    return callable(getattr(embedder, "embed_images", None))
+
+
 def embed_checked(embedder: Embedder, texts: Sequence[str]) -> Vectors:
     """What the embedder gives, with a look at its shape. Raises EmbedderError for another one."""
-    rows = embedder.embed(texts)
-    if rows.shape != (len(texts), embedder.dims):
+    return _checked(embedder, embedder.embed(texts), len(texts), "texts")
+
+
+def images_checked(embedder: ImageEmbedder, images: Sequence[bytes]) -> Vectors:
+    """The same for pictures."""
+    return _checked(embedder, embedder.embed_images(images), len(images), "images")
+
+
+def _checked(embedder: Embedder, rows: Vectors, count: int, what: str) -> Vectors:
+    if rows.shape != (count, embedder.dims):
         raise EmbedderError(
-            f"{embedder.name} gave vectors of shape {rows.shape} for {len(texts)} texts,"
-            f" not {(len(texts), embedder.dims)}"
+            f"{embedder.name} gave vectors of shape {rows.shape} for {count} {what},"
+            f" not {(count, embedder.dims)}"
         )
     return rows

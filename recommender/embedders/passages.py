@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from recommender.embedders.contract import Embedder, Vectors, embed_checked
+from recommender.embedders.contract import Embedder, Vectors, embed_checked, takes_images
 from recommender.errors import EmbedderError, TextRefused
 from recommender.vectors import normalise
 
@@ -55,6 +55,8 @@ class Passages:
         self.batch_size = embedder.batch_size
         self.is_remote = embedder.is_remote
         self.max_bytes: int | None = None
+        if takes_images(embedder):  # a picture is always whole
+            self.embed_images = embedder.embed_images
 
     @property
     def dims(self) -> int:

@@ -44,6 +44,11 @@ INSTALL = (
 )
 
 
+MODULE_SETTINGS = ("UNION_ITERATOR_HEAP", "1")
+"""Few alternatives are merged as many are: the other way loses some of an item's words, and with
+them parts of its score, as soon as a filter stands beside them (seen on 2.10.5)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A server program and the query engine's module to load into it (None: it has its own)."""
@@ -53,7 +58,7 @@ class Candidate:
 
     def command(self, directory: Path, socket: Path, *settings: str) -> list[str]:
         """The command line for a server that listens on ``socket`` and nowhere else."""
-        module = ["--loadmodule", str(self.module)] if self.module else []
+        module = ["--loadmodule", str(self.module), *MODULE_SETTINGS] if self.module else []
         return [
             str(self.program),
             "--port",

@@ -200,6 +200,8 @@ def _unpacked(blob: bytes) -> Pool | None:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):  # an image
+        return blake2b(value, digest_size=16).hexdigest()
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
     if isinstance(value, Mapping):

@@ -1,0 +1,148 @@
+"""How a question is answered: by the index itself, by a ranking, or out of a kept pool."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from recommender import hits as shown_hits
+from recommender.items import Hit, Results
+from recommender.question import Question
+from recommender.ranked import Ranked, condition
+from recommender.store import pools, query
+from recommender.store.connection import Client
+from recommender.store.pools import Pool
+from recommender.view import MAX_FILTERS, Filter, View, policy_of, pool_of
+from recommender.where import EVERYTHING
+from recommender.wishes import Where, page_of, ranking_of, shares_of
+
+COUNT_SECONDS = 60.0
+"""How old a count of what passes a filter may be."""
+
+
+class Answering:
+    """Answers questions about one catalogue."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def nearest(
+        self,
+        view: View,
+        vector: str,
+        blob: bytes,
+        asked: Mapping[str, Any],
+        named: Collection[str],
+        began: float,
+    ) -> Results:
+        """The answer of the index itself, in one round trip."""
+        page = page_of(asked, named)
+        spec = view.entry.catalogue.vectors[vector]
+        names = view.wanted(page.fields)
+        needed = page.end + len(page.exclude)
+        filter = self._filter(view, page.where, counted=spec.index == "hnsw")
+        policy: query.Policy | None = None
+        rows: list[query.Found] = []
+        if filter is not None:
+            exact = asked.get("exact", False)
+            policy = policy_of(filter, view.items, exact) if spec.index == "hnsw" else None
+            pool = pool_of(needed, policy)
+            knn = query.Knn(self._name, vector, blob, pool, needed, filter.text, names, policy)
+            rows = query.knn(self._client, knn)
+        shown = view.hits(rows, vector, page)
+        return self.results(view, vector, shown, page.limit, policy in ("each", None), began)
+
+    def ranked(
+        self,
+        view: View,
+        asked: Mapping[str, Any],
+        seeds: Sequence[Any],
+        ask: Callable[[], Question],
+        began: float,
+    ) -> Results:
+        """The answer to a question with a ranking; ``ask`` makes it, which may take a model."""
+        catalogue = view.entry.catalogue
+        ranking, digest, token = ranking_of(asked, catalogue), "", asked.get("next")
+        if token is not None:
+            digest = pools.asked_of(*seeds, **asked)
+        if token not in (None, pools.START):
+            return self._following(view, asked, digest, began)
+        question = ask()
+        if ranking.mode == "text":  # no vector is looked at
+            question = replace(question, probes=(), likes=())
+        page = page_of(asked, question.named)
+        view.wanted(page.fields)
+        base = condition(view, question, page.where, ranking)
+        rows = []
+        if base is not None:
+            ranked = Ranked(self._client, view, question, page, ranking)
+            rows = ranked.rows(base, is_kept=token is not None)
+        shown = shown_hits.made(
+            self._client, view, rows[page.offset : page.end], page.fields, question.fields
+        )
+        found = self.results(view, question.vector, shown, page.limit, ranking.exact, began)
+        if token is None or base is None:
+            return found
+        pool = Pool(self._name, view.entry.generation, digest, base, rows, question.fields)
+        return replace(found, next=pools.begin(self._client, pool, page.end))
+
+    def _following(
+        self, view: View, asked: Mapping[str, Any], digest: str, began: float
+    ) -> Results:
+        """The page that the token ``next`` names, out of the pool that was kept."""
+        page, token = page_of(asked), asked["next"]
+        view.wanted(page.fields)
+        pool, offset = pools.read(self._client, token, catalogue=self._name, asked=digest)
+        taken = pools.take(self._client, pool, offset, page.limit, generation=view.entry.generation)
+        shown = shown_hits.made(self._client, view, taken.rows, page.fields, pool.seed)
+        vector = next(iter(shares_of(asked.get("using"), view.entry.catalogue)))
+        exact = bool(asked.get("exact"))
+        found = self.results(view, vector, shown, page.limit, exact, began)
+        return replace(found, next=pools.following(token, taken.offset))
+
+    def results(
+        self,
+        view: View,
+        vector: str,
+        hits: list[Hit],
+        limit: int,
+        exact: bool,
+        began: float,
+        *,
+        is_whole: bool = False,
+    ) -> Results:
+        """The hits with what is to be known of them; ``is_whole`` where no index was asked."""
+        return Results(
+            items=hits,
+            requested=limit,
+            returned=len(hits),
+            complete=len(hits) == limit and (is_whole or view.is_whole),
+            catalogue=self._name,
+            generation=view.entry.generation,
+            embedder=view.entry.stamps[vector].embedder,
+            exact=exact,
+            took_ms=round((time.perf_counter() - began) * 1000, 3),
+        )
+
+    def _filter(self, view: View, where: Where, *, counted: bool) -> Filter | None:
+        """``where`` for the engine, None where nothing can match.
+
+        ``counted`` adds how many items pass it, which tells how to search an HNSW index. It is
+        counted once a minute for each filter: a stale number costs time, not hits.
+        """
+        text = view.parse(where)
+        if text is None:
+            return None
+        if text == EVERYTHING or not counted:
+            return Filter(text, view.items, 0.0)
+        now = time.monotonic()
+        known = view.filters.get(text)
+        if known is None or known.counted < now - COUNT_SECONDS:
+            if len(view.filters) >= MAX_FILTERS:
+                view.filters.clear()
+            known = Filter(text, query.count(self._client, self._name, text), now)
+            view.filters[text] = known
+        return known
