@@ -13,7 +13,7 @@ from recommender import calibration, fallbacks, fusion, lexical, scoring, vector
 from recommender.calibration import check_min_relevance
 from recommender.candidates import Candidates, Finder
 from recommender.catalogue import vector_field
-from recommender.collapse import collapse, threshold_of
+from recommender.collapse import Collapsed, collapse, threshold_of
 from recommender.cut import natural_cut
 from recommender.errors import InvalidParameter
 from recommender.parts import any_of
@@ -200,19 +200,23 @@ class Ranked:
         self, found: Candidates, order: Places, told: Told, wanted: int | None
     ) -> Places:
         """The order without what is as good as the same as the seed or something before it."""
-        question, ids = self._question, [found.ids[at] for at in order]
+        ids = [found.ids[at] for at in order]
+        left = self._distinct(ids, wanted)
+        for place in left.kept:
+            if order[place] in told:
+                told[int(order[place])] |= left.why(place, ids)
+        return order[left.kept]
+
+    def _distinct(self, ids: Sequence[str], wanted: int | None = None) -> Collapsed:
+        question = self._question
         metric = self._view.entry.catalogue.vectors[question.vector].metric
         known = self._view.entry.calibration.get(question.vector) if metric == "cosine" else None
-        left = collapse(
+        return collapse(
             self._units(ids),
             threshold_of(self._ranking.collapse, known),
             None if question.twin is None else vectors.normalise(question.twin),
             wanted,
         )
-        for place in left.kept:
-            if order[place] in told:
-                told[int(order[place])] |= left.why(place, ids)
-        return order[left.kept]
 
     def _spread(
         self, found: Candidates, totals: Floats, order: Places, told: Told, count: int
@@ -245,13 +249,34 @@ class Ranked:
         page, asked = self._page, self._ranking.fallbacks
         if not asked or len(rows) >= page.end:
             return []
+        is_picky = self._ranking.collapse is not None or self._ranking.group_by is not None
+        wanted = page.end - len(rows)
         filled = fallbacks.fill(
             self._client, self._view.entry.catalogue, self._view.prefix, asked,
             seed=self._question.fields, base=base, exclude={*page.exclude, *(r.id for r in rows)},
-            count=page.end - len(rows), spans=self._finder.spans(),
+            count=MAX_POOL if is_picky else wanted, spans=self._finder.spans(),
         )  # fmt: skip
+        if is_picky:
+            filled = self._fitting([row.id for row in rows], filled)[:wanted]
         explain = self._ranking.explain
         return [
             Row(id, None, None, kind, {"fallback": kind} if explain else None)
             for id, kind in filled
         ]
+
+    def _fitting(
+        self, shown: Sequence[str], filled: Sequence[tuple[str, str]]
+    ) -> list[tuple[str, str]]:
+        """Of (id, source) those that are nothing shown again, and for whose group there is room."""
+        ranking, ids = self._ranking, [*shown, *(id for id, _ in filled)]
+        if not ids:
+            return []
+        places = np.arange(len(ids))
+        if ranking.collapse is not None:
+            places = places[self._distinct(ids).kept]
+        if ranking.group_by is not None:
+            keys = [(self._view.prefix + ids[at]).encode() for at in places]
+            read = store.read(self._client, keys, [ranking.group_by])
+            values = self._view.column(ranking.group_by, [value for [value] in read])
+            places = places[scoring.in_groups(values, ranking.group_size)]
+        return [filled[at - len(shown)] for at in places.tolist() if at >= len(shown)]
