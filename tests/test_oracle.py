@@ -390,7 +390,7 @@ def fused(
         by_vector, by_words = ranks(scores), ranks(words)
         parts = {id: [by_vector[id], *([by_words[id]] if id in by_words else [])] for id in scores}
         return {id: sum(61 / (60 + rank) for rank in part) / 2 for id, part in parts.items()}
-    ratio = 0.5 if ratio is None else ratio
+    ratio = 0.8 if ratio is None else ratio
     low, high = min(scores.values(), default=0), max(scores.values(), default=0)
     return {
         id: ratio * ((score - low) / (high - low) if high > low else 1.0)
