@@ -550,7 +550,7 @@ def check_figures(hits: Sequence[Hit], truth: Truth, asked: Asked) -> None:
 def check_spread(worlds: Mapping[str, World], asked: Asked, truth: Truth, ids: list[str]) -> None:
     """Each pick is one of the best by maximal marginal relevance, given those before it."""
     world, diversity = worlds[asked.engine], asked.wishes["diversity"]
-    among = truth.order[: 5 * (asked.wishes["offset"] + asked.wishes["limit"]) + 20]
+    among = truth.order
     low = min((truth.totals[id] for id in among), default=0.0)
     span = max((truth.totals[id] for id in among), default=0.0) - low or 1.0
     assert len(ids) == min(len(truth.order), asked.wishes["offset"] + asked.wishes["limit"])
