@@ -262,7 +262,7 @@ class Finder:
         drawn = legs.candidates(
             self._client, self._catalogue, self._targets(), base, ranking.boosts,
             self._question.fields, spans, self._view.known, items=self._view.items, pool=pool,
-            now=self._now, extra=extra,
+            now=self._now, needed=needed, extra=extra,
         )  # fmt: skip
         fitting = (key for reply in drawn.extra for key, _ in texts.found(reply))
         return list(dict.fromkeys([*drawn.keys, *fitting]))
