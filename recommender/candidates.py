@@ -16,7 +16,6 @@ from recommender import fusion, legs, lexical, scoring, vectors
 from recommender.boosts import lowered, rarity
 from recommender.catalogue import vector_field
 from recommender.lexical import Wording
-from recommender.parts import any_of
 from recommender.question import Probe, Question
 from recommender.scoring import Floats, Places
 from recommender.store import candidates as store
@@ -24,7 +23,7 @@ from recommender.store import query, texts
 from recommender.store.connection import Client
 from recommender.store.query import Span
 from recommender.view import View
-from recommender.where import parse
+from recommender.where import any_of, parse
 from recommender.wishes import Ranking
 
 BLOCK = 5000
@@ -223,8 +222,8 @@ class Finder:
         for boost in self._ranking.boosts:
             if boost.kind == "overlap" and boost.idf:
                 labels = list(dict.fromkeys(map(str.lower, seed.get(boost.field, ()))))
-                filters = [parse(any_of(boost.field, [each]), self._catalogue) for each in labels]
-                counts = view.known.counts(self._client, name, [text or "" for text in filters])
+                filters = [any_of(boost.field, [each]) for each in labels]
+                counts = view.known.counts(self._client, name, filters)
                 found[boost.field] = {
                     label: rarity(count, max(view.items, 1))
                     for label, count in zip(labels, counts, strict=True)

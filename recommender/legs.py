@@ -22,7 +22,6 @@ from recommender import formula
 from recommender.boosts import Boost
 from recommender.catalogue import Catalogue
 from recommender.parts import Part, Within, parts_of, peak
-from recommender.parts import any_of as any_of
 from recommender.store import candidates as store
 from recommender.store.candidates import Known
 from recommender.store.connection import Client
@@ -81,10 +80,10 @@ def candidates(
     """Up to ``pool`` keys of items that pass the filter ``base``, all where no more pass it.
 
     Of those that have the vector of the first target at least ``needed`` (``pool`` at most), if
-    there are so many. ``items`` is how many the catalogue has, ``seed`` the fields that boosts refer to, ``spans`` are
-    those of the numbers in high and low, ``now`` is in epoch seconds. ``extra`` are queries to send
-    along. The same arguments, catalogue and counts give the same keys in the same order. Raises
-    IndexNotReady.
+    there are so many. ``items`` is how many the catalogue has, ``seed`` the fields that boosts
+    refer to, ``spans`` are those of the numbers in high and low, ``now`` is in epoch seconds.
+    ``extra`` are queries to send along. The same arguments, catalogue and counts give the same keys
+    in the same order. Raises IndexNotReady.
     """
     matching = items if base == EVERYTHING else known.counts(client, catalogue.name, [base])[0]
     if matching <= pool:

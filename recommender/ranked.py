@@ -16,13 +16,13 @@ from recommender.catalogue import vector_field
 from recommender.collapse import collapse, threshold_of
 from recommender.cut import natural_cut
 from recommender.errors import InvalidParameter
-from recommender.parts import any_of
 from recommender.question import Question
 from recommender.scoring import Floats, Places
 from recommender.store import candidates as store
 from recommender.store.connection import Client
 from recommender.store.pools import Row
 from recommender.view import View
+from recommender.where import EVERYTHING, any_of
 from recommender.wishes import MAX_POOL, Page, Ranking, Where
 
 SPREAD = 5
@@ -40,11 +40,12 @@ def condition(view: View, question: Question, where: Where, ranking: Ranking) ->
     seed = question.fields
     if any(name not in seed for name in ranking.same):  # nothing is the same as nothing
         return None
-    relative: list[Any] = [any_of(name, seed[name]) for name in ranking.same]
-    relative += [{"not": any_of(name, seed[name])} for name in ranking.differ if name in seed]
-    if not relative:
-        return view.parse(where)
-    return view.parse([*(where if isinstance(where, (list, tuple)) else [where]), *relative])
+    relative = [any_of(name, seed[name]) for name in ranking.same]
+    relative += [f"(-{any_of(name, seed[name])})" for name in ranking.differ if name in seed]
+    base = view.parse(where)
+    if base is None or not relative:
+        return base
+    return f"({' '.join([*([] if base == EVERYTHING else [base]), *relative])})"
 
 
 class Ranked:

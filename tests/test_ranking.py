@@ -344,3 +344,28 @@ def test_a_vector_that_somebody_else_broke_costs_its_item_only(
 ) -> None:
     films.client.hset("films:1:item:near", "v_vector", b"short")
     assert ids(films, **wishes) == ["mid", "bare", "far"]
+
+
+def test_same_and_differ_of_an_item_with_very_many_labels(load: Load, open_catalogue: Open) -> None:
+    labels = [f"label {number} | a\\b" for number in range(700)]
+    long = "x" * 4096
+    load(
+        FILMS,
+        [
+            film("seed", 0, genres=[*labels, long]),
+            film("one", 10, genres=[labels[-1]]),
+            film("long", 20, genres=[long]),
+            film("other", 30, genres=["Drama"]),
+            film("none", 40),
+        ],
+    )
+    films = open_catalogue("films")
+    assert ids(films, same=["genres"]) == ["one", "long"]
+    assert ids(films, differ=["genres"]) == ["other", "none"]
+    assert len(ids(films, boosts=["-5*overlap(genres,idf)"])) == 4
+
+
+def test_no_condition_goes_with_same(films: Recommender) -> None:
+    assert ids(films, where=None, same=["genres"]) == ids(films, same=["genres"])
+    assert ids(films, where=["year>=1"], same=["genres"]) == ids(films, same=["genres"])
+    assert ids(films, where={"any": []}, same=["genres"]) == []
