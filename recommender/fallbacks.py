@@ -19,7 +19,7 @@ from typing import Any
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidParameter, UnknownField, brief, suggest
 from recommender.fields import KINDS
-from recommender.store import packed, query
+from recommender.store import candidates, query
 from recommender.store.connection import Client
 from recommender.store.query import TIMEOUT_MS, Sorted, Span
 from recommender.where import EVERYTHING, any_of
@@ -192,7 +192,7 @@ def _labelled(
         for filter in filters
     ]  # fmt: skip
     unpack = KINDS["tag"].unpack
-    for total, *rest in packed.asked(client, commands):
+    for total, *rest in candidates.answers(client, index, commands):
         in_turn = zip(rest[::2], rest[1::2], strict=True)
         yield total, {key: {*map(str.lower, unpack(own[1]))} for key, own in in_turn if own}
 

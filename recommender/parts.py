@@ -175,7 +175,7 @@ def window(boost: Boost, reference: float) -> str:
     step = boost.scale / 2
     reach = boost.scale if boost.curve != "linear" else step
     low, high = reference - reach, reference + reach
-    if math.isfinite(high / step) and math.isfinite(low / step):
+    if step and math.isfinite(high / step) and math.isfinite(low / step):
         low, high = math.floor(low / step) * step, math.ceil(high / step) * step
     return span(boost.field, low, high)
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from recommender import Catalogue, Recommender
 from recommender.boosts import closeness, height, overlaps, parse
-from recommender.errors import InvalidParameter, UnknownField
+from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
 from recommender.scoring import spread_out
+from recommender.store.connection import Server
 
 Open = Callable[[str], Recommender]
 
@@ -369,3 +370,32 @@ def test_no_condition_goes_with_same(films: Recommender) -> None:
     assert ids(films, where=None, same=["genres"]) == ids(films, same=["genres"])
     assert ids(films, where=["year>=1"], same=["genres"]) == ids(films, same=["genres"])
     assert ids(films, where={"any": []}, same=["genres"]) == []
+
+
+@pytest.mark.parametrize(
+    "boost", ["near(year,5e-324)", "near(year,5e-324,gauss)", "near(votes,1e-320,log)"]
+)
+def test_the_smallest_scale_there_is(films: Recommender, boost: str) -> None:
+    assert ids(films, boosts=[boost])[0] == ("mid" if "year" in boost else "near")
+    assert len(ids(films, boosts=[boost], pool=1, limit=1)) == 1  # by legs
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"mode": "text"},
+        {"mode": "hybrid"},
+        {"boosts": ["1*words()"]},
+        {"boosts": ["1*match(year>1)"]},
+        {"boosts": ["1*high(votes)"]},
+        {"boosts": ["1*overlap(genres,idf)"]},
+        {"fallbacks": ["popular(votes)"]},
+        {"exact": True, "explain": True},
+    ],
+)
+def test_every_wish_says_that_there_is_no_index(
+    films: Recommender, server: Server, wishes: dict[str, Any]
+) -> None:
+    server.client.execute_command("FT.ALIASDEL", "films")
+    with pytest.raises(IndexNotReady):
+        films.similar("seed", **wishes)
