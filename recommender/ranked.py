@@ -27,6 +27,9 @@ from recommender.wishes import MAX_POOL, Page, Ranking, Where
 SPREAD = 5
 """Diversity chooses among so many candidates for each hit that is wanted."""
 
+MAX_SPREAD = 1000
+"""Hits at most that diversity chooses, one by one, 0.3 s for so many."""
+
 Told = dict[int, dict[str, Any]]
 """For places of candidates why they stand there."""
 
@@ -215,7 +218,7 @@ class Ranked:
 
     def _spread(self, found: Candidates, totals: Floats, order: Places, told: Told) -> Places:
         """The order by diversity; what decided it is told."""
-        count = self._page.end
+        count = min(self._page.end, MAX_SPREAD)
         among, rest = order[: SPREAD * count + 20], order[SPREAD * count + 20 :]
         units = self._units([found.ids[at] for at in among])
         places, nearest = scoring.spread_out(totals[among], units, self._ranking.diversity, count)
