@@ -71,11 +71,13 @@ class View:
         if not isinstance(key, (list, tuple)) or not all(isinstance(part, str) for part in key):
             return parse(where, self.entry.catalogue)
         key = tuple(key)
-        if key not in self._parsed:
-            if len(self._parsed) >= MAX_FILTERS:
-                self._parsed.clear()
-            self._parsed[key] = parse(where, self.entry.catalogue)
-        return self._parsed[key]
+        if key in (known := self._parsed):
+            return known[key]
+        text = parse(where, self.entry.catalogue)
+        if len(known) >= MAX_FILTERS:
+            self._parsed = known = {}  # other threads may be reading the old one
+        known[key] = text
+        return text
 
     def id_of(self, key: bytes) -> str:
         """The id of the item that is kept under ``key``."""

@@ -12,10 +12,11 @@ from conftest import Load
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender import Catalogue, Recommender
+from recommender import Catalogue, Recommender, ranked, scoring
 from recommender.boosts import closeness, height, overlaps, parse
-from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
+from recommender.errors import IndexNotReady, InvalidParameter, StoreError, UnknownField
 from recommender.scoring import spread_out
+from recommender.store import candidates
 from recommender.store.connection import Server
 
 Open = Callable[[str], Recommender]
@@ -399,3 +400,59 @@ def test_every_wish_says_that_there_is_no_index(
     server.client.execute_command("FT.ALIASDEL", "films")
     with pytest.raises(IndexNotReady):
         films.similar("seed", **wishes)
+
+
+def test_a_seed_whose_vector_somebody_else_broke(films: Recommender) -> None:
+    for blob in (b"", b"abc", b"four" * 5):
+        films.client.hset("films:1:item:seed", "v_vector", blob)
+        for ask in (
+            lambda: films.similar("seed"),
+            lambda: films.similar("seed", explain=True),
+            lambda: films.recommend(["seed", "near"]),
+        ):
+            with pytest.raises(StoreError, match=r"size|bytes"):
+                ask()
+
+
+def test_exact_beyond_what_one_search_gives(
+    films: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"exact": True, "explain": True, "where": "votes>0"}
+    whole = ids(films, **asked)
+    monkeypatch.setattr(candidates, "MAX_SEARCHED", 2)
+    assert ids(films, **asked) == whole == ["near", "mid", "far"]
+    assert ids(films, exact=True, cut="auto", boosts=["0*high(votes)"])
+
+
+def test_diversity_chooses_so_many_and_the_others_follow(
+    films: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread = ids(films, diversity=0.9)
+    assert spread == ["near", "far", "mid", "bare"]
+    monkeypatch.setattr(ranked, "MAX_SPREAD", 1)
+    assert ids(films, diversity=0.9) == ["near", "mid", "bare", "far"]
+
+
+@pytest.mark.parametrize("size", [1, 9, 10, 1000])
+def test_spreading_out_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    draw = np.random.default_rng(1)
+    vectors = draw.standard_normal((20, 3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    totals = np.sort(draw.random(20))[::-1]
+    whole = spread_out(totals, vectors, 0.5, 10)
+    monkeypatch.setattr(scoring, "ALONE", size)
+    blocks = spread_out(totals, vectors, 0.5, 10)
+    assert whole[0].tolist() == blocks[0].tolist()
+    assert whole[1] == pytest.approx(blocks[1], nan_ok=True)
+
+
+def test_a_filter_is_there_for_who_parsed_it_though_others_forget_all(
+    films: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forgetful(dict[Any, Any]):
+        def __setitem__(self, key: Any, value: Any) -> None:
+            """As if another thread had cleared it at once."""
+
+    parsing = films._fresh()
+    monkeypatch.setattr(parsing, "_parsed", Forgetful())
+    assert parsing.parse("year>=1990") == "(@year:[1990 +inf])"
