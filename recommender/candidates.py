@@ -172,9 +172,12 @@ class Finder:
 
     def _column(self, name: str, values: Sequence[bytes | None]) -> list[Any]:
         """Stored values as boosts take them, in a tenth of the time that Python's own ones need."""
-        if self._catalogue.fields[name].type == "number":
-            return [None if value is None else float(value) for value in values]
-        return [() if value is None else lowered(value) for value in values]
+        try:
+            if self._catalogue.fields[name].type == "number":
+                return [None if value is None else float(value) for value in values]
+            return [() if value is None else lowered(value) for value in values]
+        except ValueError as error:
+            raise self._view.gone() from error
 
     def _groups(self, stored: Mapping[str, Sequence[bytes | None]], count: int) -> list[Any]:
         name = self._ranking.group_by

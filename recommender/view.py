@@ -121,11 +121,15 @@ class View:
                     name, unpack = known[key]
                     fields[name] = unpack(value)
         except ValueError as error:
-            raise IndexNotReady(
-                f"the catalogue {self.entry.catalogue.name!r} has just been loaded anew",
-                remedy="Ask again in a second",
-            ) from error
+            raise self.gone() from error
         return fields
+
+    def gone(self) -> IndexNotReady:
+        """The error of a value that is none of its field's: this view is of what was there once."""
+        return IndexNotReady(
+            f"the catalogue {self.entry.catalogue.name!r} has just been loaded anew",
+            remedy="Ask again in a second",
+        )
 
     def fields(self, names: Sequence[str], values: Sequence[bytes | None]) -> dict[str, Any]:
         """The stored values of fields (None: it has none) as Python's own."""
@@ -136,9 +140,15 @@ class View:
         return self.unpacked(pairs)
 
     def column(self, name: str, values: Sequence[bytes | None]) -> list[Any]:
-        """One field's stored values of many items as Python's own, None where there is none."""
+        """One field's stored values of many items as Python's own, None where there is none.
+
+        Raises IndexNotReady where this view is of a catalogue that is gone.
+        """
         _, unpack = self._unpack[name.encode()]
-        return [None if value is None else unpack(value) for value in values]
+        try:
+            return [None if value is None else unpack(value) for value in values]
+        except ValueError as error:
+            raise self.gone() from error
 
     def given_vectors(self, pairs: Sequence[bytes]) -> dict[str, list[float]]:
         """The given vectors among names and stored values in turn, by their names."""

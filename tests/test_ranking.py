@@ -16,7 +16,7 @@ from recommender import Catalogue, Recommender, ranked, scoring
 from recommender.boosts import closeness, height, overlaps, parse
 from recommender.errors import IndexNotReady, InvalidParameter, StoreError, UnknownField
 from recommender.scoring import spread_out
-from recommender.store import candidates
+from recommender.store import candidates, index
 from recommender.store.connection import Server
 
 Open = Callable[[str], Recommender]
@@ -456,3 +456,21 @@ def test_a_filter_is_there_for_who_parsed_it_though_others_forget_all(
     parsing = films._fresh()
     monkeypatch.setattr(parsing, "_parsed", Forgetful())
     assert parsing.parse("year>=1990") == "(@year:[1990 +inf])"
+
+
+@pytest.mark.parametrize(
+    "wishes", [{"group_by": "year"}, {"boosts": ["near(year,5,to=2000)"]}, {"fields": ["year"]}]
+)
+def test_a_value_of_another_kind_says_that_the_catalogue_was_loaded_anew(
+    films: Recommender, wishes: dict[str, Any]
+) -> None:
+    films.client.execute_command("FT.DROPINDEX", "films:1")
+    films.client.hset("films:1:item:mid", "year", "once")
+    films.client.execute_command(
+        "FT.CREATE", "films:1", "PREFIX", 1, "films:1:item:", "SCHEMA", "year", "TAG",
+        "v_vector", "VECTOR", "FLAT", 6, "TYPE", "FLOAT32", "DIM", 3, "DISTANCE_METRIC", "COSINE",
+    )  # fmt: skip
+    index.publish(films.client, "films", 1)
+    index.wait(films.client, "films:1", lambda state: None)
+    with pytest.raises(IndexNotReady, match="loaded anew"):
+        films.search(vector=angle(0), **wishes)
