@@ -15,7 +15,7 @@ from recommender.errors import IndexNotReady
 from recommender.fields import KINDS
 from recommender.items import Hit
 from recommender.store import hashes, query
-from recommender.store.candidates import Known
+from recommender.store.candidates import MAX_FILTER, Known
 from recommender.store.catalogues import Entry
 from recommender.store.texts import Frequencies
 from recommender.where import parse
@@ -26,11 +26,10 @@ MAX_FILTERS = 1000
 
 
 class Filter(NamedTuple):
-    """A filter in the engine's own text, and how many items passed it when it was counted."""
+    """A filter in the engine's own text, and how many items passed it when they were counted."""
 
     text: str
     matching: int
-    counted: float
 
 
 class View:
@@ -54,7 +53,6 @@ class View:
             if spec.column is not None
         }
         self._parsed: dict[tuple[Any, ...], str | None] = {}
-        self.filters: dict[str, Filter] = {}
         self.known = Known()
         self.frequencies = Frequencies()
         self.spans: dict[str, tuple[float, query.Span | None]] = {}
@@ -74,6 +72,8 @@ class View:
         if key in (known := self._parsed):
             return known[key]
         text = parse(where, self.entry.catalogue)
+        if sum(map(len, key)) > MAX_FILTER:
+            return text
         if len(known) >= MAX_FILTERS:
             self._parsed = known = {}  # other threads may be reading the old one
         known[key] = text

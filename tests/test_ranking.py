@@ -474,3 +474,19 @@ def test_a_value_of_another_kind_says_that_the_catalogue_was_loaded_anew(
     index.wait(films.client, "films:1", lambda state: None)
     with pytest.raises(IndexNotReady, match="loaded anew"):
         films.search(vector=angle(0), **wishes)
+
+
+def test_short_filters_are_remembered_and_long_ones_are_not(
+    load: Load, open_catalogue: Open
+) -> None:
+    vectors = {"v": {"embedder": "given", "column": "v", "index": "hnsw"}}
+    fields = {"genres": {"type": "tag"}}
+    load(Catalogue.from_dict({"name": "f", "fields": fields, "vectors": vectors}), [SEED, *OTHERS])
+    films = open_catalogue("f")
+    long = [f"genres=Drama|{number:04}{'x' * 1000}" for number in range(5)]
+    for wishes in ({}, {"explain": True}):
+        assert len(films.similar("seed", where=long, **wishes)) == 2
+        assert len(films.similar("seed", where="genres=Drama", **wishes)) == 2
+    view = films._fresh()
+    assert [*view._parsed] == [("genres=Drama",)]
+    assert [*view.known._counts] == ["(@genres:{Drama})"]

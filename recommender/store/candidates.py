@@ -33,6 +33,9 @@ MAX_SEARCHED = 1_000_000
 MAX_KNOWN = 10_000
 """How many counts are remembered."""
 
+MAX_FILTER = 4096
+"""Characters of a filter that is remembered: anybody may ask with many long ones."""
+
 
 def nearest(
     index: str, vector: str, blob: bytes, rows: int, filter: str, policy: Policy | None
@@ -165,9 +168,9 @@ class Known:
         """How many items pass each filter; what is not known is counted in one round trip."""
         now = time.monotonic()
         fresh = {
-            text: kept[1]
+            text: known[1]
             for text in filters
-            if (kept := self._counts.get(text)) and kept[0] > now - KNOWN_SECONDS
+            if (known := self._counts.get(text)) and known[0] > now - KNOWN_SECONDS
         }
         unknown = [text for text in dict.fromkeys(filters) if text not in fresh]
         if unknown:
@@ -176,7 +179,8 @@ class Known:
             fresh |= found
             if len(self._counts) + len(found) > MAX_KNOWN:
                 self._counts.clear()
-            self._counts.update({text: (now, count) for text, count in found.items()})
+            kept = {text: (now, n) for text, n in found.items() if len(text) <= MAX_FILTER}
+            self._counts.update(kept)
         return [fresh[text] for text in filters]
 
     def tail(self, client: Client, index: str, field: str, *, top: bool) -> list[float]:
