@@ -14,12 +14,9 @@ from recommender.ranked import Ranked, condition
 from recommender.store import pools, query
 from recommender.store.connection import Client
 from recommender.store.pools import Pool
-from recommender.view import MAX_FILTERS, Filter, View, policy_of, pool_of
+from recommender.view import Filter, View, policy_of, pool_of
 from recommender.where import EVERYTHING
 from recommender.wishes import Where, page_of, ranking_of, shares_of
-
-COUNT_SECONDS = 60.0
-"""How old a count of what passes a filter may be."""
 
 
 class Answering:
@@ -137,12 +134,5 @@ class Answering:
         if text is None:
             return None
         if text == EVERYTHING or not counted:
-            return Filter(text, view.items, 0.0)
-        now = time.monotonic()
-        known = view.filters.get(text)
-        if known is None or known.counted < now - COUNT_SECONDS:
-            if len(view.filters) >= MAX_FILTERS:
-                view.filters.clear()
-            known = Filter(text, query.count(self._client, self._name, text), now)
-            view.filters[text] = known
-        return known
+            return Filter(text, view.items)
+        return Filter(text, view.known.counts(self._client, self._name, [text])[0])

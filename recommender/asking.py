@@ -20,6 +20,7 @@ from recommender.errors import (
     InvalidParameter,
     ModelMismatch,
     RecommenderError,
+    StoreError,
     UnknownItem,
     brief,
 )
@@ -27,6 +28,7 @@ from recommender.question import Probe, Question, Rows
 from recommender.seeds import Seed
 from recommender.settings import Settings
 from recommender.store import catalogues, hashes
+from recommender.store.catalogues import Entry
 from recommender.store.connection import Client
 from recommender.store.packed import asked
 from recommender.view import View
@@ -173,10 +175,7 @@ class Asking:
         blobs = dict(zip(shares, values, strict=False))
         if None in blobs.values():
             raise unknown_item(catalogue.name, id)
-        rows: dict[str, Rows] = {
-            name: vectors.from_bytes(blob, catalogue.vectors[name].type)
-            for name, blob in blobs.items()
-        }
+        rows = {name: self._read(view.entry, id, name, blob) for name, blob in blobs.items()}
         return view.fields(list(catalogue.fields), values[len(shares) :]), rows
 
     def _looked_up(
@@ -198,8 +197,19 @@ class Asking:
             blob = hashes.read_vector(self._client, prefix, id, name)
             if blob is None:
                 raise unknown_item(str(other), id)
-            rows[name] = vectors.from_bytes(blob, entry.catalogue.vectors[name].type)
+            rows[name] = self._read(entry, id, name, blob)
         return rows
+
+    def _read(self, entry: Entry, id: str, name: str, blob: bytes) -> Rows:
+        """A stored vector. Raises StoreError where it is none of this catalogue's."""
+        type, dims = entry.catalogue.vectors[name].type, entry.stamps[name].dims
+        if len(blob) != dims * vectors.DTYPES[type].itemsize:
+            raise StoreError(
+                f"the {name!r} vector of {id!r} has {len(blob):,} bytes, which are not {dims:,}"
+                f" numbers of type {type}: something else wrote it",
+                remedy="Delete the item and load it again",
+            )
+        return vectors.from_bytes(blob, type)
 
     def _embedder(self, view: View, name: str) -> Embedder:
         spec, stamp = view.entry.catalogue.vectors[name], view.entry.stamps[name]

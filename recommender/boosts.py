@@ -218,10 +218,11 @@ def distance(values: Signal, reference: float, log: bool = False) -> Signal:
 
 def closeness(distance: Signal, scale: float, curve: str) -> Signal:
     """1 at no distance, falling to 0: exp(-d/s), max(0, 1 - d/s) or exp(-(d/s)^2/2)."""
-    ratio = np.abs(distance) / scale
-    if curve == "linear":
-        return np.maximum(0.0, 1.0 - ratio)
-    return np.exp(-ratio) if curve == "exp" else np.exp(-0.5 * ratio**2)
+    with np.errstate(over="ignore"):  # by a tiny scale: that is as far as can be
+        ratio = np.abs(distance) / scale
+        if curve == "linear":
+            return np.maximum(0.0, 1.0 - ratio)
+        return np.exp(-ratio) if curve == "exp" else np.exp(-0.5 * ratio**2)
 
 
 def height(values: Signal, low: float, high: float) -> Signal:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,8 +74,8 @@ def collapse(
     if seed is not None and count:
         left = ~(units @ seed >= least)  # NaN is like nothing
         of_seed = np.flatnonzero(~left).tolist()
-    find = _all if wanted is None or wanted > FEW else partial(_first, wanted=wanted)
-    kept = find(units, least, left, owner)
+    wanted = count if wanted is None else wanted
+    kept = (_first if wanted <= FEW else _many)(units, least, left, owner, wanted)
     hidden: dict[int, list[int]] = {}
     for place in np.flatnonzero(owner != np.arange(count)):
         hidden.setdefault(int(owner[place]), []).append(int(place))
@@ -103,17 +102,20 @@ def _first(
     return kept
 
 
-def _all(
+def _many(
     units: NDArray[np.floating[Any]],
     least: float,
     left: NDArray[np.bool_],
     owner: NDArray[np.intp],
+    wanted: int,
 ) -> list[int]:
-    """All places that stay; what they stand for is marked in ``left`` and ``owner``."""
+    """The same block by block, a few more than ``wanted`` where a block has them."""
     kept: list[int] = []
     for start in range(0, len(units), ROWS_AT_ONCE):
         block = np.arange(start, min(start + ROWS_AT_ONCE, len(units)))
-        _drop(units, kept, block[left[block]], least, left, owner)
+        _drop(units, kept[:wanted], block[left[block]], least, left, owner)
+        if len(kept) >= wanted:
+            continue
         fresh = block[left[block]]
         alike = units[fresh] @ units[fresh].T >= least
         has_like = np.triu(alike, 1).any(axis=1)  # few have: the others cost nothing

@@ -19,11 +19,10 @@ from typing import Any
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidParameter, UnknownField, brief, suggest
 from recommender.fields import KINDS
-from recommender.parts import any_of
-from recommender.store import packed, query
+from recommender.store import candidates, query
 from recommender.store.connection import Client
 from recommender.store.query import TIMEOUT_MS, Sorted, Span
-from recommender.where import EVERYTHING, parse
+from recommender.where import EVERYTHING, any_of
 
 FIELD_TYPES = {"same_tag": "tag", "popular": "number", "latest": "number"}
 MAX_FALLBACKS = 8
@@ -110,7 +109,7 @@ def fill(
             break
         rows = wanted + len(shown)
         if fallback.kind == "same_tag":
-            keys = _sharing(client, catalogue, fallback.field, seed, base, rows)
+            keys = _sharing(client, catalogue.name, fallback.field, seed, base, rows)
         else:
             span = (spans or {}).get(fallback.field)
             keys = _greatest(client, catalogue.name, fallback.field, base, rows, span)
@@ -137,19 +136,19 @@ def _greatest(
 
 
 def _sharing(
-    client: Client, catalogue: Catalogue, field: str, seed: Mapping[str, Any], base: str, rows: int
+    client: Client, index: str, field: str, seed: Mapping[str, Any], base: str, rows: int
 ) -> list[bytes]:
     """Keys by the number of labels shared with the seed; then by their rarity; then in order."""
     labels = list(dict.fromkeys(map(str.lower, seed.get(field, ()))))[:MAX_LABELS]
-    filters = [parse(any_of(field, [label]), catalogue) or "" for label in labels]
+    filters = [any_of(field, [label]) for label in labels]
     if not labels:
         return []
-    one_of = _both(base, parse(any_of(field, labels), catalogue) or "")
-    [(total, found)] = _labelled(client, catalogue.name, field, [one_of], ALL_UP_TO)
+    one_of = _both(base, any_of(field, labels))
+    [(total, found)] = _labelled(client, index, field, [one_of], ALL_UP_TO)
     counts = Counter(label for own in found.values() for label in own)
     if total > len(found):
         pairs = [*zip(labels, filters, strict=True)]
-        counts, found = _some(client, catalogue.name, field, pairs, base, rows)
+        counts, found = _some(client, index, field, pairs, base, rows)
     wanted = set(labels)
 
     def place(key: bytes) -> tuple[int, float, bytes]:
@@ -193,7 +192,7 @@ def _labelled(
         for filter in filters
     ]  # fmt: skip
     unpack = KINDS["tag"].unpack
-    for total, *rest in packed.asked(client, commands):
+    for total, *rest in candidates.answers(client, index, commands):
         in_turn = zip(rest[::2], rest[1::2], strict=True)
         yield total, {key: {*map(str.lower, unpack(own[1]))} for key, own in in_turn if own}
 

@@ -22,7 +22,6 @@ from recommender import formula
 from recommender.boosts import Boost
 from recommender.catalogue import Catalogue
 from recommender.parts import Part, Within, parts_of, peak
-from recommender.parts import any_of as any_of
 from recommender.store import candidates as store
 from recommender.store.candidates import Known
 from recommender.store.connection import Client
@@ -75,14 +74,16 @@ def candidates(
     items: int,
     pool: int,
     now: float,
+    needed: int = 0,
     extra: Sequence[Command] = (),
 ) -> Drawn:
     """Up to ``pool`` keys of items that pass the filter ``base``, all where no more pass it.
 
-    ``items`` is how many the catalogue has, ``seed`` the fields that boosts refer to, ``spans`` are
-    those of the numbers in high and low, ``now`` is in epoch seconds. ``extra`` are queries to send
-    along. The same arguments, catalogue and counts give the same keys in the same order. Raises
-    IndexNotReady.
+    Of those that have the vector of the first target at least ``needed`` (``pool`` at most), if
+    there are so many. ``items`` is how many the catalogue has, ``seed`` the fields that boosts
+    refer to, ``spans`` are those of the numbers in high and low, ``now`` is in epoch seconds.
+    ``extra`` are queries to send along. The same arguments, catalogue and counts give the same keys
+    in the same order. Raises IndexNotReady.
     """
     matching = items if base == EVERYTHING else known.counts(client, catalogue.name, [base])[0]
     if matching <= pool:
@@ -93,7 +94,7 @@ def candidates(
         matching, items = whole[0], max(items, whole[0])  # many came since they were counted
     within = Within(client, catalogue, known, base, matching, items)
     terms = formula.terms(boosts, seed, spans, now)
-    commands = _commands(within, targets, boosts, seed, terms, pool)
+    commands = _commands(within, targets, boosts, seed, terms, pool, needed)
     replies = store.answers(client, catalogue.name, [*commands, *extra])
     found = (key for reply in replies[: len(commands)] for key in store.keys_of(reply))
     return Drawn(list(dict.fromkeys(found))[:pool], replies[len(commands) :])
@@ -106,6 +107,7 @@ def _commands(
     seed: Mapping[str, Any],
     terms: Sequence[formula.Term],
     pool: int,
+    needed: int,
 ) -> list[Command]:
     """The nearest to each target, then the other legs, those for more weight first."""
     main = max(targets, key=lambda target: target.weight, default=None)
@@ -130,7 +132,10 @@ def _commands(
                     legs.append(_nearest(within, part, main, rows))
     rows = (pool // 4 if legs else pool) // max(len(targets), 1)
     everything = Part(within.base, within.matching, is_all=True)
-    return [*(_nearest(within, everything, target, rows) for target in targets), *legs[:MAX_LEGS]]
+    # Legs may all bring the same items, so the first alone has to bring what the page needs.
+    wanted = [max(rows, min(needed, pool)), *[rows] * len(targets)]
+    nearest = [_nearest(within, everything, *each) for each in zip(targets, wanted, strict=False)]
+    return [*nearest, *legs[:MAX_LEGS]]
 
 
 def _nearest(within: Within, part: Part, target: Target, rows: int) -> Command:

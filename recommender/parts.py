@@ -14,7 +14,7 @@ from recommender.formula import Term
 from recommender.store.candidates import TAIL, Known
 from recommender.store.connection import Client
 from recommender.store.query import Policy, policy_for
-from recommender.where import EVERYTHING, parse
+from recommender.where import EVERYTHING, any_of, parse
 
 PEAK, SLOPE = 300, 1200
 """By rank in the number that counts most: what is at its peak; what is up there and close, too."""
@@ -151,8 +151,8 @@ def _favoured(within: Within, boost: Boost, seed: Mapping[str, Any]) -> list[str
 def _labels(within: Within, boost: Boost, labels: Sequence[str]) -> list[str | None]:
     """Two of the labels at least, and any of the rarest, which tell most; all to be avoided."""
     if boost.weight < 0:
-        return [parse(any_of(boost.field, list(labels)), within.catalogue)]
-    texts = [parse(any_of(boost.field, [label]), within.catalogue) or "" for label in labels]
+        return [any_of(boost.field, list(labels))]
+    texts = [any_of(boost.field, [label]) for label in labels]
     counted = sorted(zip(within.counts(texts), texts, strict=True))
     room = min(max(within.items // 6, 200), MAX_PEAK)
     chosen: list[str] = []
@@ -175,7 +175,7 @@ def window(boost: Boost, reference: float) -> str:
     step = boost.scale / 2
     reach = boost.scale if boost.curve != "linear" else step
     low, high = reference - reach, reference + reach
-    if math.isfinite(high / step) and math.isfinite(low / step):
+    if step and math.isfinite(high / step) and math.isfinite(low / step):
         low, high = math.floor(low / step) * step, math.ceil(high / step) * step
     return span(boost.field, low, high)
 
@@ -188,9 +188,3 @@ def span(field: str, low: float | str, high: float | str) -> str:
 def _beyond(field: str, bound: float | None, *, top: bool) -> str:
     edge = ("-inf" if top else "+inf") if bound is None else bound
     return span(field, edge, "+inf") if top else span(field, "-inf", edge)
-
-
-def any_of(field: str, value: Any) -> dict[str, Any]:
-    """The condition that an item has this value, or one of these labels."""
-    values = value if isinstance(value, list) else [repr(value)]
-    return {"any": [f"{field}={text.replace('|', chr(92) + '|')}" for text in values]}

@@ -15,21 +15,20 @@ from recommender.candidates import Candidates, Finder
 from recommender.catalogue import vector_field
 from recommender.collapse import Collapsed, collapse, threshold_of
 from recommender.cut import natural_cut
-from recommender.errors import InvalidParameter
-from recommender.parts import any_of
 from recommender.question import Question
 from recommender.scoring import Floats, Places
 from recommender.store import candidates as store
 from recommender.store.connection import Client
 from recommender.store.pools import Row
 from recommender.view import View
+from recommender.where import EVERYTHING, any_of
 from recommender.wishes import MAX_POOL, Page, Ranking, Where
 
 SPREAD = 1000
 """Diversity chooses among so many candidates at most, the same ones for every page."""
 
 Told = dict[int, dict[str, Any]]
-"""For the places of candidates why they stand where they do; empty where nobody asked."""
+"""For places of candidates why they stand there."""
 
 
 def condition(view: View, question: Question, where: Where, ranking: Ranking) -> str | None:
@@ -40,11 +39,12 @@ def condition(view: View, question: Question, where: Where, ranking: Ranking) ->
     seed = question.fields
     if any(name not in seed for name in ranking.same):  # nothing is the same as nothing
         return None
-    relative: list[Any] = [any_of(name, seed[name]) for name in ranking.same]
-    relative += [{"not": any_of(name, seed[name])} for name in ranking.differ if name in seed]
-    if not relative:
-        return view.parse(where)
-    return view.parse([*(where if isinstance(where, (list, tuple)) else [where]), *relative])
+    relative = [any_of(name, seed[name]) for name in ranking.same]
+    relative += [f"(-{any_of(name, seed[name])})" for name in ranking.differ if name in seed]
+    base = view.parse(where)
+    if base is None or not relative:
+        return base
+    return f"({' '.join([*([] if base == EVERYTHING else [base]), *relative])})"
 
 
 class Ranked:
@@ -68,7 +68,8 @@ class Ranked:
         page, ranking = self._page, self._ranking
         found = self._finder.find(base, page.end + len(page.exclude))
         scores, relevances = self._scores(found), self._relevances(found)
-        totals, told = self._totals(found, scores)
+        fused = self._fused(found, scores)
+        totals, told = self._totals(found, fused), Told()
         order = scoring.ordered(totals, found.ids)
         order = order[self._is_wanted(found, scores, relevances)[order]][:MAX_POOL]
         if ranking.cut is not None:
@@ -80,19 +81,26 @@ class Ranked:
             groups = [found.groups[at] for at in order]
             order = order[scoring.in_groups(groups, ranking.group_size)]
         if ranking.diversity and len(order):
-            count = SPREAD if is_kept else page.end
+            count = SPREAD if is_kept else min(page.end, SPREAD)
             order = self._spread(found, totals, order, told, count)
+        places = (order if is_kept else order[: page.end]).tolist()
+        why = self._why(found, scores, fused, totals, places) if ranking.explain else {}
         rows = [
             Row(
                 found.ids[at],
                 float(scores[at]),
                 None if relevances is None else round(float(relevances[at]), 6),
                 self._source(found, at),
-                told.get(at),
+                {**why[at], **told.get(at, {})} if why else None,
             )
-            for at in (order if is_kept else order[: page.end]).tolist()
+            for at in places
         ]
         return rows + self._fallbacks(rows, base)
+
+    def _totals(self, found: Candidates, fused: Floats) -> Floats:
+        """What decides: similarity, words or both, and the boosts; six digits."""
+        weights = np.array([boost.weight for boost in self._ranking.boosts])
+        return np.asarray(np.round(fused + found.signals @ weights, 6))
 
     def _scores(self, found: Candidates) -> Floats:
         """The similarity of each candidate; in mode text how good the words fit by the best."""
@@ -112,29 +120,6 @@ class Ranked:
         }
         return calibration.blended(parts, {probe.vector: probe.share for probe in probes})
 
-    def _totals(self, found: Candidates, scores: Floats) -> tuple[Floats, Told]:
-        """What decides: similarity, words or both, and the boosts; six digits."""
-        base = self._fused(found, scores)
-        weights = np.array([boost.weight for boost in self._ranking.boosts])
-        totals = np.round(base + found.signals @ weights, 6)
-        if not self._ranking.explain:
-            return totals, {}
-        told = {at: self._reasons(found, scores, at) for at in range(len(found.ids))}
-        for at, reasons in told.items():
-            reasons["total"] = float(totals[at])
-        if self._finder.asked_for():
-            shares, ranks = fusion.shared(found.words), fusion.ranks(found.words)
-            for at in np.flatnonzero(~np.isnan(found.words)).tolist():
-                told[at]["words"] = self._finder.asked_for() | {
-                    "bm25": round(float(found.words[at]), 6),
-                    "share": round(float(shares[at]), 6),
-                    "rank": int(ranks[at]),
-                }
-        if self._ranking.mode != "vector":
-            for at, reasons in told.items():
-                reasons["base"] = round(float(base[at]), 6)
-        return totals, told
-
     def _fused(self, found: Candidates, scores: Floats) -> Floats:
         """What the boosts are added to."""
         if self._ranking.mode != "hybrid":
@@ -146,15 +131,35 @@ class Ranked:
             ratio = lexical.RATIO if self._question.is_asked_in_words else lexical.ITEM_RATIO
         return fusion.blend(scores, found.words, float(ratio))
 
+    def _why(
+        self,
+        found: Candidates,
+        scores: Floats,
+        fused: Floats,
+        totals: Floats,
+        places: Sequence[int],
+    ) -> Told:
+        """What put the candidates at ``places`` there, but for what others of them did."""
+        shares, ranks = fusion.shared(found.words), fusion.ranks(found.words)
+        told: Told = {}
+        for at in places:
+            told[at] = {**self._reasons(found, scores, at), "total": float(totals[at])}
+            if not math.isnan(found.words[at]):
+                told[at]["words"] = self._finder.asked_for() | {
+                    "bm25": round(float(found.words[at]), 6),
+                    "share": round(float(shares[at]), 6),
+                    "rank": int(ranks[at]),
+                }
+            if self._ranking.mode != "vector":
+                told[at]["base"] = round(float(fused[at]), 6)
+        return told
+
     def _reasons(self, found: Candidates, scores: Floats, at: int) -> dict[str, Any]:
         """What is known of one candidate's place before the others are looked at."""
-        question, boosts = self._question, self._ranking.boosts
-        reasons: dict[str, Any] = {
-            "boosts": {
-                boost.text: round(boost.weight * float(signal), 6)
-                for boost, signal in zip(boosts, found.signals[at], strict=True)
-            },
-        }
+        question, boosts = self._question, dict[str, float]()
+        for boost, signal in zip(self._ranking.boosts, found.signals[at].tolist(), strict=True):
+            boosts[boost.text] = round(boosts.get(boost.text, 0.0) + boost.weight * signal, 6)
+        reasons: dict[str, Any] = {"boosts": boosts}
         if self._ranking.mode == "text":  # no vector is looked at
             return reasons
         reasons = {"similarity": float(scores[at]), **reasons}
@@ -174,15 +179,10 @@ class Ranked:
         self, found: Candidates, scores: Floats, relevances: Floats | None
     ) -> NDArray[np.bool_]:
         """Which candidates may be shown; NaN is the score of a vector that others wrote."""
-        page, question = self._page, self._question
+        page = self._page
         wanted = np.isfinite(scores)
         if self._ranking.mode == "text":
             wanted &= ~np.isnan(found.words)
-        if page.min_relevance is not None and not question.probes:
-            raise InvalidParameter(
-                "min_relevance", "in mode text no vector is looked at, so there is no relevance",
-                remedy="Use min_score, or another mode",
-            )  # fmt: skip
         if page.min_relevance is not None:
             if relevances is None:  # says what is missing
                 check_min_relevance(page.min_relevance, None)
@@ -203,8 +203,8 @@ class Ranked:
         ids = [found.ids[at] for at in order]
         left = self._distinct(ids, wanted)
         for place in left.kept:
-            if order[place] in told:
-                told[int(order[place])] |= left.why(place, ids)
+            if self._ranking.explain and place in left.hidden:
+                told[int(order[place])] = left.why(place, ids)
         return order[left.kept]
 
     def _distinct(self, ids: Sequence[str], wanted: int | None = None) -> Collapsed:
@@ -226,8 +226,9 @@ class Ranked:
         units = self._units([found.ids[at] for at in among])
         places, nearest = scoring.spread_out(totals[among], units, self._ranking.diversity, count)
         for at, near in zip(among.tolist(), nearest.tolist(), strict=True):
-            if at in told and not math.isnan(near) and at != among[places[0]]:
-                told[at]["mmr"] = {"total": float(totals[at]), "nearest_chosen": round(near, 6)}
+            if self._ranking.explain and not math.isnan(near) and at != among[places[0]]:
+                mmr = {"total": float(totals[at]), "nearest_chosen": round(near, 6)}
+                told[at] = {**told.get(at, {}), "mmr": mmr}
         return np.concatenate([among[places], rest])
 
     def _units(self, ids: Sequence[str]) -> NDArray[np.floating[Any]]:

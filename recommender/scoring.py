@@ -18,6 +18,10 @@ Places = NDArray[np.intp]
 Column = Sequence[Any]
 """One value of a field for each candidate, None where it has none."""
 
+ALONE = 100_000
+"""Numbers of a matrix up to which its product with a vector takes one core. For more numpy waits
+for a second one, each time: 10 ms where the machine is busy, and 0.1 if it need not."""
+
 
 def signals(
     boosts: Sequence[Boost],
@@ -97,10 +101,12 @@ def spread_out(
     seen = np.full(len(totals), math.nan)
     left = np.ones(len(totals), dtype=bool)
     chosen: list[int] = []
+    step = max(ALONE // max(vectors.shape[1], 1), 1)
+    blocks = [vectors[start : start + step] for start in range(0, len(vectors), step)]
     for _ in range(min(count, len(totals))):
         best = int(np.argmax(np.where(left, worth - diversity * nearest, -np.inf)))
         chosen.append(best)
         seen[best] = nearest[best]
         left[best] = False
-        nearest = np.maximum(nearest, vectors @ vectors[best])
+        nearest = np.maximum(nearest, np.concatenate([each @ vectors[best] for each in blocks]))
     return np.concatenate([np.array(chosen, dtype=np.intp), np.flatnonzero(left)]), seen

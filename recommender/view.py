@@ -15,7 +15,7 @@ from recommender.errors import IndexNotReady
 from recommender.fields import KINDS
 from recommender.items import Hit
 from recommender.store import hashes, query
-from recommender.store.candidates import Known
+from recommender.store.candidates import MAX_FILTER, Known
 from recommender.store.catalogues import Entry
 from recommender.store.texts import Frequencies
 from recommender.where import parse
@@ -26,11 +26,10 @@ MAX_FILTERS = 1000
 
 
 class Filter(NamedTuple):
-    """A filter in the engine's own text, and how many items passed it when it was counted."""
+    """A filter in the engine's own text, and how many items passed it when they were counted."""
 
     text: str
     matching: int
-    counted: float
 
 
 class View:
@@ -54,7 +53,6 @@ class View:
             if spec.column is not None
         }
         self._parsed: dict[tuple[Any, ...], str | None] = {}
-        self.filters: dict[str, Filter] = {}
         self.known = Known()
         self.frequencies = Frequencies()
         self.spans: dict[str, tuple[float, query.Span | None]] = {}
@@ -71,11 +69,15 @@ class View:
         if not isinstance(key, (list, tuple)) or not all(isinstance(part, str) for part in key):
             return parse(where, self.entry.catalogue)
         key = tuple(key)
-        if key not in self._parsed:
-            if len(self._parsed) >= MAX_FILTERS:
-                self._parsed.clear()
-            self._parsed[key] = parse(where, self.entry.catalogue)
-        return self._parsed[key]
+        if key in (known := self._parsed):
+            return known[key]
+        text = parse(where, self.entry.catalogue)
+        if sum(map(len, key)) > MAX_FILTER:
+            return text
+        if len(known) >= MAX_FILTERS:
+            self._parsed = known = {}  # other threads may be reading the old one
+        known[key] = text
+        return text
 
     def id_of(self, key: bytes) -> str:
         """The id of the item that is kept under ``key``."""
@@ -120,11 +122,15 @@ class View:
                 if kind is not None:
                     fields[kind[0]] = kind[1](value)
         except ValueError as error:
-            raise IndexNotReady(
-                f"the catalogue {self.entry.catalogue.name!r} has just been loaded anew",
-                remedy="Ask again in a second",
-            ) from error
+            raise self.gone() from error
         return fields
+
+    def gone(self) -> IndexNotReady:
+        """The error of a value that is none of its field's: this view is of what was there once."""
+        return IndexNotReady(
+            f"the catalogue {self.entry.catalogue.name!r} has just been loaded anew",
+            remedy="Ask again in a second",
+        )
 
     def fields(self, names: Sequence[str], values: Sequence[bytes | None]) -> dict[str, Any]:
         """The stored values of fields (None: it has none) as Python's own."""
@@ -135,9 +141,15 @@ class View:
         return self.unpacked(pairs)
 
     def column(self, name: str, values: Sequence[bytes | None]) -> list[Any]:
-        """One field's stored values of many items as Python's own, None where there is none."""
+        """One field's stored values of many items as Python's own, None where there is none.
+
+        Raises IndexNotReady where this view is of a catalogue that is gone.
+        """
         _, unpack = self._unpack[name.encode()]
-        return [None if value is None else unpack(value) for value in values]
+        try:
+            return [None if value is None else unpack(value) for value in values]
+        except ValueError as error:
+            raise self.gone() from error
 
     def given_vectors(self, pairs: Sequence[bytes]) -> dict[str, list[float]]:
         """The given vectors among names and stored values in turn, by their names."""

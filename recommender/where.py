@@ -78,6 +78,14 @@ def parse(where: Any, catalogue: Catalogue) -> str | None:
     return f"({_joined(parts, ' ')})" if parts else EVERYTHING
 
 
+def any_of(field: str, value: Any) -> str:
+    """The filter, as the engine's own text, that an item has this number, or one of these labels.
+
+    For what an item holds, of which there may be more than somebody may write down in a ``where``.
+    """
+    return str(_Tag(field) == value if isinstance(value, list) else Num(field) == value)
+
+
 class _Parser:
     """One ``where`` of one catalogue; counts what it holds."""
 

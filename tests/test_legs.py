@@ -359,3 +359,23 @@ def test_a_count_that_is_out_of_date_hides_nothing(load: Load, open_catalogue: O
     assert engine.similar("seed", **wishes).items[0].id == "far 29"
     load(catalogue, [{"id": f"near {n}", "kind": "a", "v": [100, n]} for n in range(60)])
     assert [hit.id for hit in engine.similar("seed", **wishes)] == ["near 0", "near 1", "near 2"]
+
+
+@pytest.mark.parametrize(
+    "texts", [["1*near(year,5)"], ["1*match(votes<500)"], ["3*high(votes)"], ["1*overlap(genres)"]]
+)
+def test_a_long_page_is_full_whatever_the_legs_share(
+    draw: Drawing, open_catalogue: Open, texts: list[str]
+) -> None:
+    films = open_catalogue("films")
+    for limit in (120, 150, 180):
+        found = films.similar("f000", boosts=texts, limit=limit, pool=1)
+        assert found.complete
+        assert len({hit.id for hit in found}) == limit
+
+
+def test_likes_that_are_nearly_the_same_fill_a_long_page(
+    draw: Drawing, open_catalogue: Open
+) -> None:
+    likes = [f"f{number:03}" for number in range(20)]
+    assert open_catalogue("films").recommend(likes, strategy="best", limit=100).complete

@@ -12,10 +12,12 @@ from conftest import Load
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender import Catalogue, Recommender
+from recommender import Catalogue, Recommender, ranked, scoring
 from recommender.boosts import closeness, height, overlaps, parse
-from recommender.errors import InvalidParameter, UnknownField
+from recommender.errors import IndexNotReady, InvalidParameter, StoreError, UnknownField
 from recommender.scoring import spread_out
+from recommender.store import candidates, index
+from recommender.store.connection import Server
 
 Open = Callable[[str], Recommender]
 
@@ -344,3 +346,147 @@ def test_a_vector_that_somebody_else_broke_costs_its_item_only(
 ) -> None:
     films.client.hset("films:1:item:near", "v_vector", b"short")
     assert ids(films, **wishes) == ["mid", "bare", "far"]
+
+
+def test_same_and_differ_of_an_item_with_very_many_labels(load: Load, open_catalogue: Open) -> None:
+    labels = [f"label {number} | a\\b" for number in range(700)]
+    long = "x" * 4096
+    load(
+        FILMS,
+        [
+            film("seed", 0, genres=[*labels, long]),
+            film("one", 10, genres=[labels[-1]]),
+            film("long", 20, genres=[long]),
+            film("other", 30, genres=["Drama"]),
+            film("none", 40),
+        ],
+    )
+    films = open_catalogue("films")
+    assert ids(films, same=["genres"]) == ["one", "long"]
+    assert ids(films, differ=["genres"]) == ["other", "none"]
+    assert len(ids(films, boosts=["-5*overlap(genres,idf)"])) == 4
+
+
+def test_no_condition_goes_with_same(films: Recommender) -> None:
+    assert ids(films, where=None, same=["genres"]) == ids(films, same=["genres"])
+    assert ids(films, where=["year>=1"], same=["genres"]) == ids(films, same=["genres"])
+    assert ids(films, where={"any": []}, same=["genres"]) == []
+
+
+@pytest.mark.parametrize(
+    "boost", ["near(year,5e-324)", "near(year,5e-324,gauss)", "near(votes,1e-320,log)"]
+)
+def test_the_smallest_scale_there_is(films: Recommender, boost: str) -> None:
+    assert ids(films, boosts=[boost])[0] == ("mid" if "year" in boost else "near")
+    assert len(ids(films, boosts=[boost], pool=1, limit=1)) == 1  # by legs
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"mode": "text"},
+        {"mode": "hybrid"},
+        {"boosts": ["1*words()"]},
+        {"boosts": ["1*match(year>1)"]},
+        {"boosts": ["1*high(votes)"]},
+        {"boosts": ["1*overlap(genres,idf)"]},
+        {"fallbacks": ["popular(votes)"]},
+        {"exact": True, "explain": True},
+    ],
+)
+def test_every_wish_says_that_there_is_no_index(
+    films: Recommender, server: Server, wishes: dict[str, Any]
+) -> None:
+    server.client.execute_command("FT.ALIASDEL", "films")
+    with pytest.raises(IndexNotReady):
+        films.similar("seed", **wishes)
+
+
+def test_a_seed_whose_vector_somebody_else_broke(films: Recommender) -> None:
+    for blob in (b"", b"abc", b"four" * 5):
+        films.client.hset("films:1:item:seed", "v_vector", blob)
+        for ask in (
+            lambda: films.similar("seed"),
+            lambda: films.similar("seed", explain=True),
+            lambda: films.recommend(["seed", "near"]),
+        ):
+            with pytest.raises(StoreError, match=r"size|bytes"):
+                ask()
+
+
+def test_exact_beyond_what_one_search_gives(
+    films: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"exact": True, "explain": True, "where": "votes>0"}
+    whole = ids(films, **asked)
+    monkeypatch.setattr(candidates, "MAX_SEARCHED", 2)
+    assert ids(films, **asked) == whole == ["near", "mid", "far"]
+    assert ids(films, exact=True, cut="auto", boosts=["0*high(votes)"])
+
+
+def test_diversity_chooses_so_many_and_the_others_follow(
+    films: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread = ids(films, diversity=0.9)
+    assert spread == ["near", "far", "mid", "bare"]
+    monkeypatch.setattr(ranked, "MAX_SPREAD", 1)
+    assert ids(films, diversity=0.9) == ["near", "mid", "bare", "far"]
+
+
+@pytest.mark.parametrize("size", [1, 9, 10, 1000])
+def test_spreading_out_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    draw = np.random.default_rng(1)
+    vectors = draw.standard_normal((20, 3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    totals = np.sort(draw.random(20))[::-1]
+    whole = spread_out(totals, vectors, 0.5, 10)
+    monkeypatch.setattr(scoring, "ALONE", size)
+    blocks = spread_out(totals, vectors, 0.5, 10)
+    assert whole[0].tolist() == blocks[0].tolist()
+    assert whole[1] == pytest.approx(blocks[1], nan_ok=True)
+
+
+def test_a_filter_is_there_for_who_parsed_it_though_others_forget_all(
+    films: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forgetful(dict[Any, Any]):
+        def __setitem__(self, key: Any, value: Any) -> None:
+            """As if another thread had cleared it at once."""
+
+    parsing = films._fresh()
+    monkeypatch.setattr(parsing, "_parsed", Forgetful())
+    assert parsing.parse("year>=1990") == "(@year:[1990 +inf])"
+
+
+@pytest.mark.parametrize(
+    "wishes", [{"group_by": "year"}, {"boosts": ["near(year,5,to=2000)"]}, {"fields": ["year"]}]
+)
+def test_a_value_of_another_kind_says_that_the_catalogue_was_loaded_anew(
+    films: Recommender, wishes: dict[str, Any]
+) -> None:
+    films.client.execute_command("FT.DROPINDEX", "films:1")
+    films.client.hset("films:1:item:mid", "year", "once")
+    films.client.execute_command(
+        "FT.CREATE", "films:1", "PREFIX", 1, "films:1:item:", "SCHEMA", "year", "TAG",
+        "v_vector", "VECTOR", "FLAT", 6, "TYPE", "FLOAT32", "DIM", 3, "DISTANCE_METRIC", "COSINE",
+    )  # fmt: skip
+    index.publish(films.client, "films", 1)
+    index.wait(films.client, "films:1", lambda state: None)
+    with pytest.raises(IndexNotReady, match="loaded anew"):
+        films.search(vector=angle(0), **wishes)
+
+
+def test_short_filters_are_remembered_and_long_ones_are_not(
+    load: Load, open_catalogue: Open
+) -> None:
+    vectors = {"v": {"embedder": "given", "column": "v", "index": "hnsw"}}
+    fields = {"genres": {"type": "tag"}}
+    load(Catalogue.from_dict({"name": "f", "fields": fields, "vectors": vectors}), [SEED, *OTHERS])
+    films = open_catalogue("f")
+    long = [f"genres=Drama|{number:04}{'x' * 1000}" for number in range(5)]
+    for wishes in ({}, {"explain": True}):
+        assert len(films.similar("seed", where=long, **wishes)) == 2
+        assert len(films.similar("seed", where="genres=Drama", **wishes)) == 2
+    view = films._fresh()
+    assert [*view._parsed] == [("genres=Drama",)]
+    assert [*view.known._counts] == ["(@genres:{Drama})"]

@@ -271,3 +271,10 @@ def test_a_long_list_of_labels_is_cut(load: Load, open_catalogue: Open) -> None:
     [hit] = open_catalogue("films").similar("seed", explain=True)
     assert hit.why is not None
     assert hit.why["sentence"].endswith("shares label0, label1, label2, label3, label4 and 4 more")
+
+
+def test_boosts_that_are_twice_the_same_add_up(films: Recommender) -> None:
+    for hit in films.similar("seed", boosts=["0.25*high(votes)"] * 2, explain=True):
+        assert hit.why is not None
+        [share] = hit.why["boosts"].values()
+        assert hit.why["similarity"] + share == pytest.approx(hit.why["total"], abs=2e-6)

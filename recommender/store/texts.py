@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from recommender.lexical import Wording, spellings
-from recommender.store.candidates import KNOWN_SECONDS, MAX_KNOWN
+from recommender.store.candidates import KNOWN_SECONDS, MAX_KNOWN, answers
 from recommender.store.connection import Client
-from recommender.store.packed import Command, asked
+from recommender.store.packed import Command
 from recommender.store.query import TIMEOUT_MS
 from recommender.where import EVERYTHING
 
@@ -24,9 +24,12 @@ the words, so that filters change its scores."""
 
 
 def frequencies(client: Client, index: str, words: Sequence[str]) -> dict[str, int]:
-    """Word -> how many items hold it or another form of it, 0 for none, in one round trip."""
+    """Word -> how many items hold it or another form of it, 0 for none, in one round trip.
+
+    Raises IndexNotReady.
+    """
     commands = [command(index, Wording({word: 1.0}), EVERYTHING, 0) for word in words]
-    replies = asked(client, commands) if commands else []
+    replies = answers(client, index, commands)
     return {word: int(reply[0]) for word, reply in zip(words, replies, strict=True)}
 
 
