@@ -144,7 +144,7 @@ class Writer:
             self._turn.release()
 
     def _opened(self, entry: Entry) -> Target:
-        if self._target is None or self._target.entry != entry:
+        if self._target is None or not self._target.entry.takes_the_same(entry):
             self._target = Target(self._client, entry, self._settings)
         return self._target
 
