@@ -232,6 +232,7 @@ def shares_of(using: Any, catalogue: Catalogue) -> dict[str, float]:
     given = dict(_pairs(using)) if isinstance(using, str) else using
     if not isinstance(given, Mapping) or not given:
         raise _wrong("using", using, 'a vector\'s name, or {"text": 0.7, "image": 0.3}')
+    check_names("using", [*given])
     for name, weight in given.items():
         catalogue.vector(name)
         is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
