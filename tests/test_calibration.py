@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from conftest import Load
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender import Catalogue, Writer
+from recommender import Catalogue, Recommender, Writer
 from recommender.calibration import (
     Calibration,
     blended,
@@ -28,6 +29,7 @@ from recommender.store.connection import Server
 
 PLAIN = Calibration(mean=0.2, sd=0.1, same=1.0, pairs=45, items=10)
 KEY = "recommender:things"
+Open = Callable[[str], Recommender]
 
 
 def things(name: str = "things", **more: Any) -> Catalogue:
@@ -274,3 +276,25 @@ def test_vectors_that_somebody_else_wrote_are_passed_over(server: Server, load: 
     server.client.hset("things:1:item:odd", "n", "1")
     entry = catalogues.get(server.client, "things")
     assert calibrations.measure(server.client, entry, 21)["v"].pairs == 19 * 18 // 2
+
+
+# What an answer says
+
+
+def test_one_score_has_one_relevance_on_every_path(load: Load, open_catalogue: Open) -> None:
+    load(things(v={"type": "float64"}), rows(100))
+    engine = open_catalogue("things")
+    plain = engine.similar("thing 0", limit=99)
+    ranked = engine.similar("thing 0", limit=99, explain=True)
+    assert {hit.id: (hit.score, hit.relevance) for hit in plain} == {
+        hit.id: (hit.score, hit.relevance) for hit in ranked
+    }
+
+
+@pytest.mark.parametrize("path", [{}, {"explain": True}], ids=["plain", "ranked"])
+def test_a_min_relevance_of_0_drops_nothing(
+    load: Load, open_catalogue: Open, path: dict[str, Any]
+) -> None:
+    load(things(), rows(100))
+    found = open_catalogue("things").similar("thing 0", limit=99, min_relevance=0, **path)
+    assert (len(found), found.items[-1].relevance) == (99, 0.0)
