@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import Quiet
-from hypothesis import Phase, assume, given
+from hypothesis import assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -241,7 +241,7 @@ class Asked:
             values = [item[name] for item in liked if name in item]
             if values:
                 is_tag = isinstance(values[0], list)
-                merged[name] = sum(values, []) if is_tag else sum(values) / len(values)
+                merged[name] = [*chain(*values)] if is_tag else sum(values) / len(values)
         return merged
 
 
@@ -264,6 +264,10 @@ class World:
             return similarity(self.metric, asked.vector, own[id])
         if asked.verb == "similar":
             return similarity(self.metric, own[asked.seed], own[id])
+        return self.taste(asked, own, id)
+
+    def taste(self, asked: Asked, own: Mapping[str, Any], id: str) -> float:
+        """How good an item fits likes and dislikes."""
         likes, unlikes = list(asked.likes), list(asked.unlikes)
         if asked.half_life:
             last = len(likes) - 1
@@ -518,7 +522,7 @@ questions = st.builds(
         {"limit": st.integers(1, 40), "offset": st.sampled_from([0, 0, 3, 17])}, optional=ASKING
     ),
 )
-some = examples(max_examples=100, deadline=None, derandomize=True, phases=[Phase.generate])
+some = examples(max_examples=100, deadline=None, derandomize=True)
 
 
 def answered(worlds: Mapping[str, World], asked: Asked, **changed: Any) -> tuple[Results, Truth]:
@@ -527,9 +531,7 @@ def answered(worlds: Mapping[str, World], asked: Asked, **changed: Any) -> tuple
     try:
         return asked.ask(worlds, explain=True, **changed), truth_of(worlds[asked.engine], asked)
     except InvalidParameter as error:
-        assert error.parameter == "like"
-        assert "cancel" in error.message
-        assume(False)
+        assume("cancel each other out" not in error.message)
         raise
 
 

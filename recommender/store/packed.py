@@ -95,6 +95,17 @@ def asked(client: Client, commands: Sequence[Command]) -> list[Any]:
     return replies
 
 
+def answered(client: Client, command: Command) -> Any:
+    """The reply to one command that only reads, a few microseconds sooner than redis-py's own way.
+
+    Raises StoreError.
+    """
+    if isinstance(client, RedisCluster):
+        with translated():
+            return client.execute_command(*command)
+    return asked(client, [command])[0]
+
+
 def _send_to_cluster(client: Client, commands: Sequence[Command]) -> None:
     pipe = client.pipeline(transaction=False)
     for command in commands:
