@@ -390,7 +390,7 @@ def fused(
         by_vector, by_words = ranks(scores), ranks(words)
         parts = {id: [by_vector[id], *([by_words[id]] if id in by_words else [])] for id in scores}
         return {id: sum(61 / (60 + rank) for rank in part) / 2 for id, part in parts.items()}
-    ratio = 0.5 if ratio is None else ratio
+    ratio = 0.8 if ratio is None else ratio
     low, high = min(scores.values(), default=0), max(scores.values(), default=0)
     return {
         id: ratio * ((score - low) / (high - low) if high > low else 1.0)
@@ -550,7 +550,7 @@ def check_figures(hits: Sequence[Hit], truth: Truth, asked: Asked) -> None:
 def check_spread(worlds: Mapping[str, World], asked: Asked, truth: Truth, ids: list[str]) -> None:
     """Each pick is one of the best by maximal marginal relevance, given those before it."""
     world, diversity = worlds[asked.engine], asked.wishes["diversity"]
-    among = truth.order[: 5 * (asked.wishes["offset"] + asked.wishes["limit"]) + 20]
+    among = truth.order
     low = min((truth.totals[id] for id in among), default=0.0)
     span = max((truth.totals[id] for id in among), default=0.0) - low or 1.0
     assert len(ids) == min(len(truth.order), asked.wishes["offset"] + asked.wishes["limit"])

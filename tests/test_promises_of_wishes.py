@@ -181,6 +181,7 @@ questions = st.builds(
     ),
 )
 some = examples(max_examples=150, deadline=None, derandomize=True)
+few = examples(max_examples=40, deadline=None, derandomize=True)
 
 
 @contextmanager
@@ -227,7 +228,7 @@ def test_every_hit_may_be_there(engines: dict[str, Recommender], asked: Asked) -
 
 
 @given(questions)
-@some
+@few
 def test_pages_by_next_are_one_list(engines: dict[str, Recommender], asked: Asked) -> None:
     assume(asked.verb != "related")
     answered(engines, asked)
@@ -283,7 +284,7 @@ def test_deep_pages_by_next_are_one_long_page(engines: dict[str, Recommender], n
 
 
 @given(questions)
-@examples(max_examples=40, deadline=None, derandomize=True)
+@few
 def test_a_preset_is_the_same_as_its_wishes(
     engines: dict[str, Recommender], store: Server, asked: Asked
 ) -> None:
@@ -307,7 +308,7 @@ CHANGES = ["delete", "move", "recolour", "add"]
     questions,
     st.lists(st.tuples(st.sampled_from(CHANGES), st.sampled_from(IDS)), min_size=1, max_size=30),
 )
-@examples(max_examples=40, deadline=None, derandomize=True)
+@few
 def test_pages_stay_true_while_items_change(
     store: Server, settings: Settings, asked: Asked, changes: list[tuple[str, str]]
 ) -> None:
