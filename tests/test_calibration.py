@@ -258,6 +258,18 @@ def test_items_put_by_hand_are_measured_where_nothing_was(
     assert catalogues.get(server.client, "things").calibration["v"].items == 12
 
 
+def test_a_catalogue_that_grows_by_hand_is_measured_again(
+    server: Server, load: Load, settings: Settings
+) -> None:
+    load(things(), rows(20))
+    writer = Writer("things", settings=settings, server=server)
+    measured_at = []
+    for row in rows(10, seed=1, first=20):
+        writer.put([{"id": row["id"], "vectors": {"v": row["v"]}}])
+        measured_at.append(catalogues.get(server.client, "things").calibration["v"].items)
+    assert measured_at == [20] * 4 + [25] * 6
+
+
 def test_a_catalogue_dropped_meanwhile_does_not_come_back(server: Server, load: Load) -> None:
     load(things(), rows(20))
     entry = catalogues.get(server.client, "things")
