@@ -109,6 +109,8 @@ def drop(client: Client, catalogue: str, name: str) -> None:
 
 def _change(client: Client, catalogue: str, change: Callable[[Catalogue], Catalogue]) -> None:
     catalogues.get(client, catalogue)  # a misspelt name is told before a lock is waited for
-    with catalogues.locked(client, catalogue, lambda: None, patience=PATIENCE):
+    with catalogues.locked(client, catalogue, lambda: None, patience=PATIENCE) as check_lock:
         entry = catalogues.get(client, catalogue)
-        catalogues.keep(client, replace(entry, catalogue=change(entry.catalogue)))
+        changed = replace(entry, catalogue=change(entry.catalogue))
+        check_lock()
+        catalogues.keep(client, changed)

@@ -162,6 +162,8 @@ def _is_default(default: Any, value: Any) -> bool:
         return isinstance(value, (list, tuple)) and not value
     if isinstance(value, bool) or isinstance(default, bool):
         return value is default
+    if isinstance(default, int) and not isinstance(value, int):  # 1.0 is no whole number
+        return False
     return value is default or (isinstance(value, (int, float, str)) and bool(value == default))
 
 

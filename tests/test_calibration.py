@@ -151,6 +151,7 @@ def test_it_comes_back_as_it_was_kept() -> None:
     ["", "x", "[]", "5", "null", "{}", '{"generation": 1}', '{"generation": 1, "vectors": []}',
      '{"generation": 1, "items": 5, "vectors": {"v": {"mean": 0.5}}}',
      '{"generation": 1, "items": "x", "vectors": 3}', "[" * 100_000,
+     '{"items": 12, "vectors": {}}', '{"generation": 1, "items": 1e999, "vectors": {}}',
      to_json({"v": Calibration(1.0, 0.0, 1.0, 45, 10)}, 1, 10),
      to_json({"v": Calibration(float("nan"), 0.0, 1.0, 45, 10)}, 1, 10),
      to_json({"v": Calibration("a", 0.0, 1.0, 45, 10)}, 1, 10),  # type: ignore[arg-type]
