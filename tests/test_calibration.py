@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load
+from conftest import Load, Open
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender import Catalogue, Recommender, Writer
+from recommender import Catalogue, Writer
 from recommender.calibration import (
     Calibration,
     blended,
@@ -29,7 +28,6 @@ from recommender.store.connection import Server
 
 PLAIN = Calibration(mean=0.2, sd=0.1, same=1.0, pairs=45, items=10)
 KEY = "recommender:things"
-Open = Callable[[str], Recommender]
 
 
 def things(name: str = "things", **more: Any) -> Catalogue:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Load
+from conftest import Load, Open
 
 from recommender import Catalogue, Recommender, presets
 from recommender.errors import InvalidParameter, RecommenderError, UnknownCatalogue
 from recommender.store import catalogues
 from recommender.store.connection import Server
-
-Open = Callable[[str], Recommender]
 
 SHOP: dict[str, Any] = {
     "name": "shop",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load
+from conftest import Load, Open
 from hypothesis import given
 from hypothesis import strategies as st
 from outside import Shell
@@ -30,8 +29,6 @@ from recommender.store import catalogues
 from recommender.store.connection import Server
 from recommender.tune import Tuned, tune
 from recommender.wordings import words_signal
-
-Open = Callable[[str], Recommender]
 
 BOOKS = Catalogue.from_dict(
     {

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from conftest import Open
 
 from recommender import Catalogue, Recommender, Reject
 
 Load = Callable[..., Any]
-Open = Callable[[str], Recommender]
 One = Callable[..., Recommender]
 
 
