@@ -115,7 +115,7 @@ class Ranked:
         if self._ranking.mode == "text" or any(probe.vector not in known for probe in probes):
             return None
         parts = {
-            probe.vector: known[probe.vector].relevance(found.similarity[:, at])
+            probe.vector: known[probe.vector].relevance(np.round(found.similarity[:, at], 6))
             for at, probe in enumerate(probes)
         }
         return calibration.blended(parts, {probe.vector: probe.share for probe in probes})

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load
+from conftest import Load, Open, angle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +17,6 @@ from recommender.errors import IndexNotReady, InvalidParameter, StoreError, Unkn
 from recommender.scoring import spread_out
 from recommender.store import candidates, index
 from recommender.store.connection import Server
-
-Open = Callable[[str], Recommender]
 
 FILMS = Catalogue.from_dict(
     {
@@ -34,11 +31,6 @@ FILMS = Catalogue.from_dict(
         "vectors": {"v": {"embedder": "given", "column": "v", "index": "flat"}},
     }
 )
-
-
-def angle(degrees: float) -> list[float]:
-    """A vector whose cosine to that of 0 degrees is plain to see."""
-    return [math.cos(math.radians(degrees)), math.sin(math.radians(degrees)), 0.0]
 
 
 def film(id: str, degrees: float, **values: Any) -> dict[str, Any]:
