@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class Problem:
     """
 
     similarity: Matrix
-    gains: Matrix
+    gains: NDArray[np.floating[Any]]
     ideal: Floats
     signals: Mapping[str, Matrix]
     fold: NDArray[np.intp]
@@ -81,9 +82,9 @@ class Problem:
         return self.ndcg(self.total(weights, queries), queries)
 
 
-def gains_of(given: Sequence[Mapping[str, float]], places: Mapping[str, int]) -> Matrix:
+def gains_of(given: Sequence[Mapping[str, float]], places: Mapping[str, int]) -> Floats:
     """What each item is worth to each query, ``(queries, items)``."""
-    gains = np.zeros((len(given), len(places)), dtype=np.float32)
+    gains = np.zeros((len(given), len(places)))  # doubles: the least gain of a float is 1e-45
     for row, judged in enumerate(given):
         for id, gain in judged.items():
             if id in places:

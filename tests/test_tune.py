@@ -133,6 +133,14 @@ def test_a_fit_on_one_half_does_not_see_the_other(engine: Recommender) -> None:
     assert lasting(fits[0]) == lasting(fits[1])
 
 
+def test_only_how_gains_compare_matters(engine: Recommender) -> None:
+    gains = judged()
+    tiny = {query: {id: gain * 2.0**-900 for id, gain in gains[query].items()} for query in gains}
+    fits = [tune(engine, Judgements(each)) for each in (gains, tiny)]
+    assert fits[0].wishes == fits[1].wishes
+    assert fits[0].comparison.to_dict() == fits[1].comparison.to_dict()
+
+
 def test_where_nothing_helps_that_is_said(engine: Recommender) -> None:
     near = {
         f"b{n:02}": {f"b{(n + step) % COUNT:02}": 3.0 - abs(step) for step in (-2, -1, 1, 2)}
