@@ -543,7 +543,7 @@ def check_figures(hits: Sequence[Hit], truth: Truth, asked: Asked) -> None:
         if asked.wishes.get("mode") != "text":
             assert hit.relevance == pytest.approx(truth.relevances[hit.id], abs=ROUNDING)
         for boost in asked.wishes.get("boosts", ()):
-            wanted = boosted(boost, asked, hit.id)
+            wanted = asked.wishes["boosts"].count(boost) * boosted(boost, asked, hit.id)
             assert hit.why["boosts"][boost] == pytest.approx(wanted, abs=ROUNDING)
 
 

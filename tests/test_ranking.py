@@ -421,7 +421,7 @@ def test_diversity_chooses_so_many_and_the_others_follow(
 ) -> None:
     spread = ids(films, diversity=0.9)
     assert spread == ["near", "far", "mid", "bare"]
-    monkeypatch.setattr(ranked, "MAX_SPREAD", 1)
+    monkeypatch.setattr(ranked, "SPREAD", 1)
     assert ids(films, diversity=0.9) == ["near", "mid", "bare", "far"]
 
 
