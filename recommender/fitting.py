@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -124,10 +125,15 @@ class Fit:
     losses: Mapping[str, float]
 
 
+def steps_of(folds: int) -> int:
+    """How many steps a fit with so many folds takes at most, for a progress."""
+    return (1 + folds + folds * (folds - 1) // 2) * MAX_STEPS
+
+
 def fit(problem: Problem, told: Callable[[int, int], None] = lambda done, total: None) -> Fit:
     """Chooses boosts and weights. The same problem gives the same answer."""
     folds = sorted(set(problem.fold.tolist()))
-    count, total = 0, (len(folds) + 1) * MAX_STEPS
+    count, total = 0, steps_of(len(folds))
 
     def tell() -> None:
         nonlocal count
@@ -135,20 +141,42 @@ def fit(problem: Problem, told: Callable[[int, int], None] = lambda done, total:
         told(min(count, total), total)
 
     unseen = np.zeros((MAX_STEPS + 1, len(problem.similarity)))
-    for number, fold in enumerate(folds, 1):
+    for fold in folds:
         judged = np.flatnonzero(problem.fold == fold)
         path = forward(problem, np.flatnonzero(problem.fold != fold), tell)
-        for step in range(MAX_STEPS + 1):
-            unseen[step, judged] = problem.judged(path[min(step, len(path) - 1)], judged)
-        count = number * MAX_STEPS
+        unseen[:, judged] = _along(problem, path, judged)
     path = forward(problem, problem.queries, tell, chosen(unseen))
     after = np.empty(len(problem.similarity))
-    for fold in folds:  # how many boosts there are is not decided by the fold's own queries, too
+    for fold, steps in chosen_elsewhere(problem, folds, tell).items():
         judged = problem.fold == fold
-        after[judged] = unseen[chosen(unseen[:, ~judged]), judged]
+        after[judged] = unseen[steps, judged]
     weights, losses = _pruned(problem, path[-1], folds)
     told(total, total)
     return Fit(weights, unseen[0], after, tuple(unseen.mean(axis=1).tolist()), losses)
+
+
+def _along(problem: Problem, path: Sequence[Weights], judged: Queries) -> Floats:
+    """The NDCG of these queries after each step, ``(steps, q)``; a short path stays as it ends."""
+    each = [problem.judged(weights, judged) for weights in path]
+    return np.stack([*each, *[each[-1]] * (MAX_STEPS + 1 - len(each))])
+
+
+def chosen_elsewhere(problem: Problem, folds: Sequence[int], tell: Told) -> dict[int, int]:
+    """How many boosts each fold is judged with: what is best on the others, by fits without it.
+
+    Were those fits to see the fold, its own chance would have a say in its steps: where there was
+    nothing to find, that alone brought an NDCG of 0.004. A fit without two folds serves both; of
+    two folds there is none, and one boost is taken.
+    """
+    if len(folds) < 3:
+        return dict.fromkeys(folds, 1)
+    unseen = {fold: np.zeros((MAX_STEPS + 1, len(problem.similarity))) for fold in folds}
+    for pair in combinations(folds, 2):
+        path = forward(problem, np.flatnonzero(~np.isin(problem.fold, pair)), tell)
+        for fold, other in (pair, pair[::-1]):
+            judged = np.flatnonzero(problem.fold == other)
+            unseen[fold][:, judged] = _along(problem, path, judged)
+    return {fold: chosen(unseen[fold][:, problem.fold != fold]) for fold in folds}
 
 
 def chosen(unseen: Floats) -> int:

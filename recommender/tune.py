@@ -112,7 +112,7 @@ def tune(
     where the catalogue has nothing to boost by; UnknownField ("without").
     """
     given: dict[str, Any] = {} if using is None else {"using": using}
-    total = (folds + 1) * fitting.MAX_STEPS + len(POOLS) + 3
+    total = fitting.steps_of(folds) + len(POOLS) + 3
     before = relevance(engine, judgements, k=k, arguments=given, seed=seed)
     progress(1, total)
     usable = Judgements({query: judgements.gains[query] for query in before.queries})

@@ -324,6 +324,19 @@ def test_no_weight_of_a_fold_depends_on_what_it_is_judged_by() -> None:
     assert len(paths[0]) > 1
 
 
+def test_how_many_boosts_a_fold_is_judged_with_does_not_depend_on_it_either() -> None:
+    problem, folds = planted(queries=30), range(5)
+    own = (problem.fold == 2)[:, np.newaxis]
+    asked = [
+        fitting.chosen_elsewhere(
+            replace(problem, gains=np.where(own, gains, problem.gains)), folds, lambda: None
+        )
+        for gains in (0, 1 - problem.gains, problem.signals["bad"])
+    ]
+    assert [steps[2] for steps in asked] == [asked[0][2]] * 3
+    assert fitting.chosen_elsewhere(problem, [0, 1], lambda: None) == {0: 1, 1: 1}
+
+
 def test_the_search_takes_the_good_and_leaves_the_bad() -> None:
     found = fitting.fit(planted())
     assert list(found.weights) == ["good"]
