@@ -51,7 +51,8 @@ def forward(
         total, found = problem.total(weights, queries), (best, "", 0.0)
         for name in problem.signals:
             if name not in weights:
-                found = max(found, _best_weight(problem, name, total, queries, unit))
+                score, name, weight = _best_weight(problem, name, total, queries, unit)
+                found = max(found, (score - problem.costs.get(name, 0.0), name, weight))
         if found[0] < best + LEAST_STEP:
             break
         weights, best = refine(problem, weights | {found[1]: found[2]}, queries)

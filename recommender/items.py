@@ -132,13 +132,15 @@ class Facet:
 
 
 def check_id(value: Any) -> str:
-    """An id as text. Raises RecordError for an empty, too long or unencodable one."""
+    """An id as text. Raises RecordError for an empty, too long or unencodable one, and for NUL."""
     try:
         text = value if isinstance(value, str) else "" if value is None else str(value)
     except (ValueError, RecursionError) as error:
         raise RecordError("the id is too long or too deep") from error
     if not text.strip():
         raise RecordError("the id is empty")
+    if "\0" in text:  # the engine would index it and leave it out of what it returns
+        raise RecordError("the id holds a NUL character")
     size = len(encode(text))
     if size > MAX_ID_BYTES:
         raise RecordError(f"the id has {size} bytes, the limit is {MAX_ID_BYTES}")

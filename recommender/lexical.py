@@ -193,7 +193,8 @@ def labels(text: str) -> list[str]:
 def seed_words(fields: Mapping[str, Any], catalogue: Catalogue) -> Terms:
     """The words of an item's text fields -> how often each occurs, times its field's weight.
 
-    MAX_COUNTED at most, the first of the heaviest field; stop words are left out.
+    MAX_COUNTED at most, the first of the heaviest field; stop words are left out, and so are single
+    ASCII letters, most of which are what an apostrophe leaves: "boy's" is "boy" and "s".
     """
     counts: Terms = {}
     specs = catalogue.fields
@@ -204,9 +205,13 @@ def seed_words(fields: Mapping[str, Any], catalogue: Catalogue) -> Terms:
         for word in words(str(value)):
             if word in counts:
                 counts[word] += specs[name].weight
-            elif len(counts) < MAX_COUNTED and word not in STOP_WORDS:
+            elif len(counts) < MAX_COUNTED and word not in STOP_WORDS and not _is_letter(word):
                 counts[word] = specs[name].weight
     return counts
+
+
+def _is_letter(word: str) -> bool:
+    return len(word) == 1 and word.isascii() and word.isalpha()
 
 
 def telling(

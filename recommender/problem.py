@@ -23,7 +23,8 @@ class Problem:
 
     ``similarity`` is ``(q, n)``, -inf for what is no candidate, so the query itself; ``signals``
     name for each boost ``(q, n)`` or ``(n,)`` numbers 0..1, ``signs`` which signs its weight may
-    have; ``gains`` is ``(q, n)`` and ``ideal`` ``(q,)`` the best discounted gain; ``fold`` ``(q,)``
+    have and ``costs`` what mean NDCG it has to bring beyond the others; ``gains`` is ``(q, n)``
+    and ``ideal`` ``(q,)`` the best discounted gain; ``fold`` ``(q,)``
     the number of the fold in which a query is judged.
     """
 
@@ -34,6 +35,7 @@ class Problem:
     fold: NDArray[np.intp]
     k: int = 10
     signs: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def queries(self) -> Queries:

@@ -13,7 +13,7 @@ from recommender import calibration, fallbacks, fusion, lexical, scoring, vector
 from recommender.calibration import check_min_relevance
 from recommender.candidates import Candidates, Finder
 from recommender.catalogue import vector_field
-from recommender.collapse import collapse, threshold_of
+from recommender.collapse import Collapsed, collapse, threshold_of
 from recommender.cut import natural_cut
 from recommender.question import Question
 from recommender.scoring import Floats, Places
@@ -24,11 +24,8 @@ from recommender.view import View
 from recommender.where import EVERYTHING, any_of
 from recommender.wishes import MAX_POOL, Page, Ranking, Where
 
-SPREAD = 5
-"""Diversity chooses among so many candidates for each hit that is wanted."""
-
-MAX_SPREAD = 1000
-"""Hits at most that diversity chooses, one by one, 0.3 s for so many."""
+SPREAD = 1000
+"""Diversity chooses among so many candidates at most, the same ones for every page."""
 
 Told = dict[int, dict[str, Any]]
 """For places of candidates why they stand there."""
@@ -84,7 +81,8 @@ class Ranked:
             groups = [found.groups[at] for at in order]
             order = order[scoring.in_groups(groups, ranking.group_size)]
         if ranking.diversity and len(order):
-            order = self._spread(found, totals, order, told)
+            count = SPREAD if is_kept else page.end
+            order = self._spread(found, totals, order, told, count)
         places = (order if is_kept else order[: page.end]).tolist()
         why = self._why(found, scores, fused, totals, places) if ranking.explain else {}
         rows = [
@@ -202,24 +200,29 @@ class Ranked:
         self, found: Candidates, order: Places, told: Told, wanted: int | None
     ) -> Places:
         """The order without what is as good as the same as the seed or something before it."""
-        question, ids = self._question, [found.ids[at] for at in order]
-        metric = self._view.entry.catalogue.vectors[question.vector].metric
-        known = self._view.entry.calibration.get(question.vector) if metric == "cosine" else None
-        left = collapse(
-            self._units(ids),
-            threshold_of(self._ranking.collapse, known),
-            None if question.twin is None else vectors.normalise(question.twin),
-            wanted,
-        )
+        ids = [found.ids[at] for at in order]
+        left = self._distinct(ids, wanted)
         for place in left.kept:
             if self._ranking.explain and place in left.hidden:
                 told[int(order[place])] = left.why(place, ids)
         return order[left.kept]
 
-    def _spread(self, found: Candidates, totals: Floats, order: Places, told: Told) -> Places:
-        """The order by diversity; what decided it is told."""
-        count = min(self._page.end, MAX_SPREAD)
-        among, rest = order[: SPREAD * count + 20], order[SPREAD * count + 20 :]
+    def _distinct(self, ids: Sequence[str], wanted: int | None = None) -> Collapsed:
+        question = self._question
+        metric = self._view.entry.catalogue.vectors[question.vector].metric
+        known = self._view.entry.calibration.get(question.vector) if metric == "cosine" else None
+        return collapse(
+            self._units(ids),
+            threshold_of(self._ranking.collapse, known),
+            None if question.twin is None else vectors.normalise(question.twin),
+            wanted,
+        )
+
+    def _spread(
+        self, found: Candidates, totals: Floats, order: Places, told: Told, count: int
+    ) -> Places:
+        """The order by diversity, of the first ``count``; what decided it is told."""
+        among, rest = order[:SPREAD], order[SPREAD:]
         units = self._units([found.ids[at] for at in among])
         places, nearest = scoring.spread_out(totals[among], units, self._ranking.diversity, count)
         for at, near in zip(among.tolist(), nearest.tolist(), strict=True):
@@ -247,13 +250,34 @@ class Ranked:
         page, asked = self._page, self._ranking.fallbacks
         if not asked or len(rows) >= page.end:
             return []
+        is_picky = self._ranking.collapse is not None or self._ranking.group_by is not None
+        wanted = page.end - len(rows)
         filled = fallbacks.fill(
             self._client, self._view.entry.catalogue, self._view.prefix, asked,
             seed=self._question.fields, base=base, exclude={*page.exclude, *(r.id for r in rows)},
-            count=page.end - len(rows), spans=self._finder.spans(),
+            count=MAX_POOL if is_picky else wanted, spans=self._finder.spans(),
         )  # fmt: skip
+        if is_picky:
+            filled = self._fitting([row.id for row in rows], filled)[:wanted]
         explain = self._ranking.explain
         return [
             Row(id, None, None, kind, {"fallback": kind} if explain else None)
             for id, kind in filled
         ]
+
+    def _fitting(
+        self, shown: Sequence[str], filled: Sequence[tuple[str, str]]
+    ) -> list[tuple[str, str]]:
+        """Of (id, source) those that are nothing shown again, and for whose group there is room."""
+        ranking, ids = self._ranking, [*shown, *(id for id, _ in filled)]
+        if not ids:
+            return []
+        places = np.arange(len(ids))
+        if ranking.collapse is not None:
+            places = places[self._distinct(ids).kept]
+        if ranking.group_by is not None:
+            keys = [(self._view.prefix + ids[at]).encode() for at in places]
+            read = store.read(self._client, keys, [ranking.group_by])
+            values = self._view.column(ranking.group_by, [value for [value] in read])
+            places = places[scoring.in_groups(values, ranking.group_size)]
+        return [filled[at - len(shown)] for at in places.tolist() if at >= len(shown)]

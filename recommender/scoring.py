@@ -68,12 +68,17 @@ def ordered(totals: Floats, ids: Sequence[str]) -> Places:
 def in_groups(values: Column, size: int) -> Places:
     """The places of the first ``size`` of each group, in order.
 
-    Who has no value is kept; who has several counts in the group of each.
+    Who has no value is kept; who has several counts in the group of each. The case of labels is
+    ignored, as everywhere.
     """
     counts: Counter[Any] = Counter()
     kept = []
+    labels: list[Any]
     for place, value in enumerate(values):
-        labels = value if isinstance(value, list) else [] if value is None else [value]
+        if isinstance(value, list):
+            labels = [*dict.fromkeys(label.lower() for label in value)]
+        else:
+            labels = [] if value is None else [value]
         if all(counts[label] < size for label in labels):
             counts.update(labels)
             kept.append(place)

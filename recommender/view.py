@@ -90,20 +90,21 @@ class View:
         calibration = self.entry.calibration.get(vector)
         cut, score_of = self._cut, vectors.score_of
         least = least_score(page, calibration)
-        for row in rows:
-            id = row.key[cut:].decode()
-            score = round(score_of(row.distance, metric), 6)
-            if id in page.exclude or score != score:  # NaN: a vector that someone else wrote
-                continue
-            if score >= least:
-                kept.append((-score, id, row.fields))
+        exclude = page.exclude
+        for key, distance, pairs in rows:
+            id = key[cut:].decode()
+            score = round(score_of(distance, metric), 6)
+            # NaN, of a vector that someone else wrote, is not as high as anything.
+            if score >= least and id not in exclude:
+                kept.append((-score, id, pairs))
         # The page is cut in the engine's own order, which is the same for every page of a pool;
         # only then are ties put in order, so that no page repeats what another one had.
         shown = sorted(kept[page.offset : page.offset + page.limit], key=itemgetter(0, 1))
+        if calibration is None:
+            return [Hit(id, -negative, self.unpacked(pairs)) for negative, id, pairs in shown]
+        of = calibration.of
         return [
-            Hit(id, -negative, self.unpacked(pairs), "vector", None, calibration.of(-negative))
-            if calibration
-            else Hit(id, -negative, self.unpacked(pairs))
+            Hit(id, -negative, self.unpacked(pairs), "vector", None, of(-negative))
             for negative, id, pairs in shown
         ]
 
@@ -117,9 +118,9 @@ class View:
         try:
             in_turn = iter(pairs)
             for key, value in zip(in_turn, in_turn, strict=True):
-                if key in known:
-                    name, unpack = known[key]
-                    fields[name] = unpack(value)
+                kind = known.get(key)
+                if kind is not None:
+                    fields[kind[0]] = kind[1](value)
         except ValueError as error:
             raise self.gone() from error
         return fields

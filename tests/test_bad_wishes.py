@@ -57,6 +57,11 @@ FEW = [{"id": f"i{number}", "price": number, "text": [number, 1.0]} for number i
 
 
 @pytest.fixture(scope="module")
+def store(_redis: Server) -> Server:
+    return _redis
+
+
+@pytest.fixture(scope="module")
 def shop(_redis: Server, settings: Settings) -> Iterator[Recommender]:
     rejects: list[Reject] = []
     for catalogue, items in ((SHOP, ITEMS), (FLAT, FEW)):
@@ -224,17 +229,20 @@ ONE_BAD: list[tuple[str, dict[str, Any]]] = [
         for text in (
             "high(prise)", "high(title)", "high(poster)", "overlap(price)", "near(price)",
             "near(price,0)", "near(price,-1)", "near(price,nan)", "near(price,inf)",
-            "near(price,1e999)", "near(price,8,to=)", "near(price,8,to=nan)", "near(price,8,log,to=0)",
-            "nan*high(price)", "1e9*high(price)", "inf*high(price)", "-1001*high(price)", "*high(price)",
+            "near(price,1e999)", "near(price,8,to=)", "near(price,8,to=nan)",
+            "near(price,8,log,to=0)", "nan*high(price)", "1e9*high(price)", "inf*high(price)",
+            "-1001*high(price)", "*high(price)",
             "fresh(price,0d)", "fresh(price,d)", "match()", "match(prise=1)", "match(price=x)",
-            "high(price", "high()", "high", "high(price,2)", "hihg(price)", "9" * 400 + "*high(price)",
+            "high(price", "high()", "high", "high(price,2)", "hihg(price)",
+            "9" * 400 + "*high(price)",
         )
     ],
     ("boosts", {"boosts": ["high(price)"] * 17}),
     *[
         ("fallbacks", {"fallbacks": text})
         for text in (
-            "popular", "popular()", "popular(prise)", "popular(kinds)", "same_tag(price)", "best(price)",
+            "popular", "popular()", "popular(prise)", "popular(kinds)", "same_tag(price)",
+            "best(price)",
             "popular(price)(price)", "latest(poster)",
         )
     ],
@@ -278,12 +286,14 @@ SEEDS: list[Any] = [
     [{"id": "i0", "weight": True}], [{"id": "i0", "weight": None}], [{"id": "\ud800"}], ["\ud800"],
     ["nobody"], [""], [{"text": ""}], [{"text": 5}], [{"text": "x" * 20_001}], [{"text": "x"}],
     [{"vector": []}], [{"vector": [1]}], [{"vector": [NAN, 1, 1]}], [{"vector": [0, 0, 0]}],
-    [{"vector": "1,2,3"}], [{"vector": [HUGE, 1, 1]}], [{"vector": DEEP}], [{"vector": [[1, 2, 3]]}],
+    [{"vector": "1,2,3"}], [{"vector": [HUGE, 1, 1]}], [{"vector": DEEP}],
+    [{"vector": [[1, 2, 3]]}],
     [{"vector": [True, 1, 1]}], [{"vector": None}], [{"vector": {"x": 1}}],
     [{"image": "not base64!"}], [{"image": 5}], [{"image": ""}], [{"image": EMBEDDED}],
     [{"id": "i0", "catalogue": "nowhere"}], [{"id": "i0", "catalogue": 5}], [DEEP],
     [{"id": "i0", "catalogue": []}], [{"id": "i0", "catalogue": "flat"}],
-    [{"id": "i0", "catalogue": ""}], [{"id": "i0", "catalogue": "\ud800"}], [{"text": "x", "catalogue": "flat"}],
+    [{"id": "i0", "catalogue": ""}], [{"id": "i0", "catalogue": "\ud800"}],
+    [{"text": "x", "catalogue": "flat"}],
     [{"id": "nobody", "catalogue": "shop"}], ["i0"] * 101, "", {}, [{"ID": "i0"}],
 ]  # fmt: skip
 
@@ -388,7 +398,7 @@ def test_the_next_of_another_question(shop: Recommender, client: Client) -> None
     assert shop.similar("i0", **{**asked, "next": token}).returned == 3
 
 
-def test_a_next_that_has_expired(shop: Recommender, _redis: Server) -> None:
+def test_a_next_that_has_expired(shop: Recommender, store: Server) -> None:
     asked: dict[str, Any] = {"limit": 3, "explain": True}
     token = shop.similar("i0", **asked, next="start").next
     assert token
@@ -396,13 +406,13 @@ def test_a_next_that_has_expired(shop: Recommender, _redis: Server) -> None:
     refused(
         shop, "next", "similar", "i0", **asked, next=f"{name[:-1]}{int(name[-1] == '0')}.{place}"
     )
-    _redis.client.delete(f"recommender:pages:{name}")
+    store.client.delete(f"recommender:pages:{name}")
     said = refused(shop, "next", "similar", "i0", **asked, next=token)
     assert "next=start" in said
 
 
-def test_what_a_catalogue_lacks(shop: Recommender, settings: Settings, _redis: Server) -> None:
-    flat = Recommender("flat", settings=settings, server=_redis)
+def test_what_a_catalogue_lacks(shop: Recommender, settings: Settings, store: Server) -> None:
+    flat = Recommender("flat", settings=settings, server=store)
     refused(flat, "mode", "similar", "i0", mode="hybrid")
     refused(flat, "min_relevance", "similar", "i0", min_relevance=0.5)
     refused(flat, "min_relevance", "similar", "i0", min_relevance=0.5, boosts="high(price)")

@@ -35,7 +35,7 @@ from recommender.store.connection import Server
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = "recommender:film:lock"
 ODD_IDS = [
-    "sqlite/geopoly.md", "a:b:item:c", "*", "[a-z]*", "film:1:item:x", " ", "ünï 🎬", "\n", "\x00",
+    "sqlite/geopoly.md", "a:b:item:c", "*", "[a-z]*", "film:1:item:x", " ", "ünï 🎬", "\n",
     "{tag}", "'\"\\", "%41", "-", "0" * 1024,
 ]  # fmt: skip
 

@@ -216,7 +216,9 @@ def _as_pattern(words: list[str]) -> str:
 
 def _steady(text: str) -> str:
     text = SCORE.sub(r"\1", text)
-    text = re.sub(r"(\"(?:score|relevance)\":0\.\d{3})\d*", r"\1", text)  # another processor, another last digit
+    text = re.sub(
+        r"(\"(?:score|relevance)\":0\.\d{3})\d*", r"\1", text
+    )  # another processor, another last digit
     return re.sub("─+", "─", TOKENS.sub("# tokens", CHANGING.sub(r"\1#", text)))
 
 

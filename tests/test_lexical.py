@@ -206,6 +206,11 @@ def test_beside_a_filter_no_word_of_an_item_is_passed_over(load: Load, server: S
     assert {key.decode()[-2:]: score for key, score in again.items()} == pytest.approx(everything)
 
 
+def test_what_an_apostrophe_leaves_stands_for_no_item() -> None:
+    fields = {"title": "A boy's I, Robot 2", "plot": "it's the boys' ロ"}
+    assert set(lexical.seed_words(fields, CATALOGUE)) == {"boy", "robot", "2", "boys", "ロ"}
+
+
 def test_weights_of_words_are_heeded(films: Server) -> None:
     both = [Wording({"heist": heavy, "herd": light}) for heavy, light in ((1, 0.1), (0.1, 1))]
     assert [next(iter(scored(films, asked))) for asked in both] == ["heist", "dino"]

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import Quiet
-from hypothesis import Phase, assume, given
+from hypothesis import assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -241,7 +241,7 @@ class Asked:
             values = [item[name] for item in liked if name in item]
             if values:
                 is_tag = isinstance(values[0], list)
-                merged[name] = sum(values, []) if is_tag else sum(values) / len(values)
+                merged[name] = [*chain(*values)] if is_tag else sum(values) / len(values)
         return merged
 
 
@@ -264,6 +264,10 @@ class World:
             return similarity(self.metric, asked.vector, own[id])
         if asked.verb == "similar":
             return similarity(self.metric, own[asked.seed], own[id])
+        return self.taste(asked, own, id)
+
+    def taste(self, asked: Asked, own: Mapping[str, Any], id: str) -> float:
+        """How good an item fits likes and dislikes."""
         likes, unlikes = list(asked.likes), list(asked.unlikes)
         if asked.half_life:
             last = len(likes) - 1
@@ -386,7 +390,7 @@ def fused(
         by_vector, by_words = ranks(scores), ranks(words)
         parts = {id: [by_vector[id], *([by_words[id]] if id in by_words else [])] for id in scores}
         return {id: sum(61 / (60 + rank) for rank in part) / 2 for id, part in parts.items()}
-    ratio = 0.5 if ratio is None else ratio
+    ratio = 0.8 if ratio is None else ratio
     low, high = min(scores.values(), default=0), max(scores.values(), default=0)
     return {
         id: ratio * ((score - low) / (high - low) if high > low else 1.0)
@@ -518,7 +522,7 @@ questions = st.builds(
         {"limit": st.integers(1, 40), "offset": st.sampled_from([0, 0, 3, 17])}, optional=ASKING
     ),
 )
-some = examples(max_examples=100, deadline=None, derandomize=True, phases=[Phase.generate])
+some = examples(max_examples=100, deadline=None, derandomize=True)
 
 
 def answered(worlds: Mapping[str, World], asked: Asked, **changed: Any) -> tuple[Results, Truth]:
@@ -527,9 +531,7 @@ def answered(worlds: Mapping[str, World], asked: Asked, **changed: Any) -> tuple
     try:
         return asked.ask(worlds, explain=True, **changed), truth_of(worlds[asked.engine], asked)
     except InvalidParameter as error:
-        assert error.parameter == "like"
-        assert "cancel" in error.message
-        assume(False)
+        assume("cancel each other out" not in error.message)
         raise
 
 
@@ -540,15 +542,16 @@ def check_figures(hits: Sequence[Hit], truth: Truth, asked: Asked) -> None:
         assert hit.why["total"] == pytest.approx(truth.totals[hit.id], abs=ROUNDING)
         if asked.wishes.get("mode") != "text":
             assert hit.relevance == pytest.approx(truth.relevances[hit.id], abs=ROUNDING)
-        for boost in asked.wishes.get("boosts", ()):
-            wanted = boosted(boost, asked, hit.id)
+        boosts = asked.wishes.get("boosts", ())
+        for boost in boosts:
+            wanted = boosts.count(boost) * boosted(boost, asked, hit.id)
             assert hit.why["boosts"][boost] == pytest.approx(wanted, abs=ROUNDING)
 
 
 def check_spread(worlds: Mapping[str, World], asked: Asked, truth: Truth, ids: list[str]) -> None:
     """Each pick is one of the best by maximal marginal relevance, given those before it."""
     world, diversity = worlds[asked.engine], asked.wishes["diversity"]
-    among = truth.order[: 5 * (asked.wishes["offset"] + asked.wishes["limit"]) + 20]
+    among = truth.order
     low = min((truth.totals[id] for id in among), default=0.0)
     span = max((truth.totals[id] for id in among), default=0.0) - low or 1.0
     assert len(ids) == min(len(truth.order), asked.wishes["offset"] + asked.wishes["limit"])

@@ -12,7 +12,7 @@ from conftest import Load
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender import Catalogue, Recommender, ranked, scoring
+from recommender import Catalogue, Recommender, scoring
 from recommender.boosts import closeness, height, overlaps, parse
 from recommender.errors import IndexNotReady, InvalidParameter, StoreError, UnknownField
 from recommender.scoring import spread_out
@@ -422,15 +422,6 @@ def test_exact_beyond_what_one_search_gives(
     monkeypatch.setattr(candidates, "MAX_SEARCHED", 2)
     assert ids(films, **asked) == whole == ["near", "mid", "far"]
     assert ids(films, exact=True, cut="auto", boosts=["0*high(votes)"])
-
-
-def test_diversity_chooses_so_many_and_the_others_follow(
-    films: Recommender, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spread = ids(films, diversity=0.9)
-    assert spread == ["near", "far", "mid", "bare"]
-    monkeypatch.setattr(ranked, "MAX_SPREAD", 1)
-    assert ids(films, diversity=0.9) == ["near", "mid", "bare", "far"]
 
 
 @pytest.mark.parametrize("size", [1, 9, 10, 1000])

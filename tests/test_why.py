@@ -207,9 +207,7 @@ def test_words_as_a_boost_are_named(films: Recommender) -> None:
 def test_boosts_up_and_down(films: Recommender) -> None:
     boosts = ["0.2*match(year>=2000)", "-0.5*match(genres=Love)", "0.3*near(year,1)"]
     told = sentences(films.similar("seed", boosts=boosts, explain=True))
-    assert told["far"] == (
-        "similarity 0.00; -0.50 for genres=Love; +0.20 for year>=2000"
-    )
+    assert told["far"] == ("similarity 0.00; -0.50 for genres=Love; +0.20 for year>=2000")
     assert "+0.30 for a close year; +0.20 for" in told["near"]
     assert told["mid"] == "similarity 0.50; shares Drama"
 

@@ -94,6 +94,12 @@ def _show(name: str, tuned: Tuned, k: int) -> None:
             f"Pool {pool:,}: {tuned.pools[pool]:.3f} of {tuned.pools[None]:.3f}"
             " on the queries of the fit, which proves nothing"
         )
+    if tuned.after.covered < tuned.before.covered / 2:
+        click.echo(
+            f"The lists show {tuned.after.covered:,} different items, by similarity"
+            f" {tuned.before.covered:,}: what is high by itself crowds out the rest. If that is not"
+            " what you want, fit --without that field"
+        )
     if not tuned.is_clear:
         click.echo("That is not clearly better: judge more queries")
     elif tuned.queries < FEW:

@@ -13,7 +13,7 @@ from redis.cluster import RedisCluster
 from recommender.catalogue import vector_field
 from recommender.errors import StoreError
 from recommender.store.connection import Client, translated
-from recommender.store.packed import Command, asked
+from recommender.store.packed import Command, asked, read_packed
 from recommender.store.query import DISTANCE, TIMEOUT_MS, Policy, explained
 from recommender.where import EVERYTHING
 
@@ -144,17 +144,7 @@ def read(client: Client, keys: Sequence[bytes], names: Sequence[str]) -> list[li
     head, tail = whole.split(b"$0\r\n\r\n", 1)
     packed = b"".join([b"%b$%d\r\n%b\r\n%b" % (head, len(key), key, tail) for key in keys])
     with translated():
-        pool = client.connection_pool
-        connection = pool.get_connection()
-        try:
-            connection.send_packed_command([packed])
-            found = [connection.read_response() for _ in keys]
-        except BaseException:
-            connection.disconnect()  # replies may be left in it
-            raise
-        finally:
-            pool.release(connection)
-    return found
+        return read_packed(client, packed, len(keys))
 
 
 class Known:

@@ -8,7 +8,7 @@ from itertools import chain
 from recommender.catalogue import vector_field
 from recommender.seen import SeenIds
 from recommender.store.connection import Client, translated
-from recommender.store.packed import EXEC, MULTI, Command, Sent, asked
+from recommender.store.packed import EXEC, MULTI, Command, Sent, answered, asked
 
 DIGEST, EMBEDDED, WRITTEN_AT = "_digest", "_embedded", "_at"
 """Digest of the record, digest of what was embedded, and the time of writing in epoch seconds."""
@@ -88,8 +88,7 @@ def values(client: Client, keys: Sequence[bytes], names: Sequence[str]) -> list[
 
 def read_vector(client: Client, prefix: str, id: str, vector: str) -> bytes | None:
     """One stored vector as bytes, None where there is no such item."""
-    with translated():
-        blob: bytes | None = client.execute_command("HGET", prefix + id, vector_field(vector))
+    blob: bytes | None = answered(client, ("HGET", prefix + id, vector_field(vector)))
     return blob
 
 

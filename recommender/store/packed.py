@@ -82,17 +82,42 @@ def asked(client: Client, commands: Sequence[Command]) -> list[Any]:
                 pipe.execute_command(*command)
             replies: list[Any] = pipe.execute()
             return replies
-        pool = client.connection_pool
-        connection = pool.get_connection()
-        try:
-            connection.send_packed_command([b"".join(map(pack_command, commands))])
-            replies = [connection.read_response() for _ in commands]
-        except BaseException:
-            connection.disconnect()  # replies may be left in it
-            raise
-        finally:
-            pool.release(connection)
+        return read_packed(client, b"".join(map(pack_command, commands)), len(commands))
+
+
+def read_packed(client: redis.Redis, packed: bytes, count: int) -> list[Any]:
+    """The ``count`` replies to commands that only read, which are packed already.
+
+    As often as the client would itself they are sent again where the connection breaks.
+    """
+    pool = client.connection_pool
+    connection = pool.get_connection()
+
+    def round_trip() -> list[Any]:
+        connection.send_packed_command([packed])
+        return [connection.read_response() for _ in range(count)]
+
+    try:
+        replies: list[Any] = connection.retry.call_with_retry(
+            round_trip, lambda error: connection.disconnect()
+        )
+    except BaseException:
+        connection.disconnect()  # replies may be left in it
+        raise
+    finally:
+        pool.release(connection)
     return replies
+
+
+def answered(client: Client, command: Command) -> Any:
+    """The reply to one command that only reads, a few microseconds sooner than redis-py's own way.
+
+    Raises StoreError.
+    """
+    if isinstance(client, RedisCluster):
+        with translated():
+            return client.execute_command(*command)
+    return asked(client, [command])[0]
 
 
 def _send_to_cluster(client: Client, commands: Sequence[Command]) -> None:

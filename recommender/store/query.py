@@ -18,6 +18,7 @@ from recommender.errors import IndexNotReady, StoreError
 from recommender.fields import KINDS, TAG_SEPARATOR
 from recommender.store.connection import Client, translated
 from recommender.store.hashes import WRITTEN_AT
+from recommender.store.packed import answered
 
 TIMEOUT_MS = 10_000
 """The engine's own default of 500 ms cuts a query short in silence."""
@@ -72,12 +73,12 @@ class Knn:
 
 def knn(client: Client, query: Knn) -> list[Found]:
     """The nearest items, nearest first. Raises IndexNotReady without an index."""
-    with translated():
-        try:
-            reply = client.execute_command(*_command(query))
-        except redis.ResponseError as error:
-            raise explained(error, query.index) from error
-    return _found(reply)
+    try:
+        return _found(answered(client, _command(query)))
+    except StoreError as error:
+        if isinstance(error.__cause__, redis.ResponseError):
+            raise explained(error.__cause__, query.index) from error
+        raise
 
 
 @dataclass(frozen=True, slots=True)
