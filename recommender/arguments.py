@@ -74,7 +74,7 @@ def number_or_word(text: str) -> float | bool | str:
 def check_names(parameter: str, values: Any) -> Collection[str]:
     """A list (or any collection) of Unicode texts, which a single text is not."""
     is_list = isinstance(values, Collection) and not isinstance(values, (str, bytes, Mapping))
-    if not is_list or not all(isinstance(value, str) and _is_unicode(value) for value in values):
+    if not is_list or not all(isinstance(value, str) and is_unicode(value) for value in values):
         raise InvalidParameter(
             parameter, f"{parameter} is {brief(values)}", remedy="It is a list of texts"
         )
@@ -82,7 +82,7 @@ def check_names(parameter: str, values: Any) -> Collection[str]:
     return checked
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether it can be written: half of a surrogate pair cannot."""
     try:
         text.encode()

@@ -154,9 +154,9 @@ def is_due(text: str | None, generation: int, items: int) -> bool:
     try:
         kept = json.loads(text or "{}")
         before, named = int(kept["items"]), set(kept["vectors"])
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return True
-    if kept["generation"] != generation or named != set(from_json(text, generation)):
+    if kept.get("generation") != generation or named != set(from_json(text, generation)):
         return True
     return abs(items - before) > CHANGED * before
 

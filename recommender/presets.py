@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from recommender.arguments import check_names
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidParameter, RecommenderError, brief, suggest
 from recommender.store import catalogues
@@ -57,12 +59,27 @@ def _check_wishes(wishes: Mapping[str, Any], catalogue: Catalogue) -> None:
     check_known(wishes)
     if wrong := [name for name in NOT_KEPT if name in wishes]:
         raise InvalidParameter(wrong[0], f"{wrong[0]} is for one question and cannot be kept")
+    for name, value in wishes.items():
+        _check_plain(name, value)
     page = page_of(wishes)
     ranking_of(wishes, catalogue)
     shares_of(wishes.get("using"), catalogue)
     parse(page.where, catalogue)
     if page.fields is not None:
-        catalogue.check_fields(list(page.fields), "fields")
+        catalogue.check_fields(list(check_names("fields", page.fields)), "fields")
+
+
+def _check_plain(name: str, value: Any) -> None:
+    """Presets are written as YAML and as JSON: dates, sets and bytes of YAML are not for both."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidParameter(
+            name,
+            f"{name} is {brief(value)}",
+            remedy="Write it with texts, numbers, true, false, null, lists and mappings;"
+            " a date in quotes",
+        ) from error
 
 
 def save(client: Client, catalogue: str, name: str, wishes: Mapping[str, Any]) -> None:
@@ -92,6 +109,8 @@ def drop(client: Client, catalogue: str, name: str) -> None:
 
 def _change(client: Client, catalogue: str, change: Callable[[Catalogue], Catalogue]) -> None:
     catalogues.get(client, catalogue)  # a misspelt name is told before a lock is waited for
-    with catalogues.locked(client, catalogue, lambda: None, patience=PATIENCE):
+    with catalogues.locked(client, catalogue, lambda: None, patience=PATIENCE) as check_lock:
         entry = catalogues.get(client, catalogue)
-        catalogues.keep(client, replace(entry, catalogue=change(entry.catalogue)))
+        changed = replace(entry, catalogue=change(entry.catalogue))
+        check_lock()
+        catalogues.keep(client, changed)

@@ -81,7 +81,7 @@ class Ranked:
             groups = [found.groups[at] for at in order]
             order = order[scoring.in_groups(groups, ranking.group_size)]
         if ranking.diversity and len(order):
-            count = SPREAD if is_kept else page.end
+            count = SPREAD if is_kept else min(page.end, SPREAD)
             order = self._spread(found, totals, order, told, count)
         places = (order if is_kept else order[: page.end]).tolist()
         why = self._why(found, scores, fused, totals, places) if ranking.explain else {}
@@ -115,7 +115,7 @@ class Ranked:
         if self._ranking.mode == "text" or any(probe.vector not in known for probe in probes):
             return None
         parts = {
-            probe.vector: known[probe.vector].relevance(found.similarity[:, at])
+            probe.vector: known[probe.vector].relevance(np.round(found.similarity[:, at], 6))
             for at, probe in enumerate(probes)
         }
         return calibration.blended(parts, {probe.vector: probe.share for probe in probes})

@@ -164,7 +164,7 @@ def least_score(page: Page, calibration: Calibration | None) -> float:
     """What a hit has to score at least. Raises InvalidParameter ("min_relevance")."""
     check_min_relevance(page.min_relevance, calibration)
     least = -math.inf if page.min_score is None else page.min_score
-    if page.min_relevance is None or calibration is None:
+    if not page.min_relevance or calibration is None:  # what is below chance is 0, too
         return least
     return max(least, round(calibration.score_of(page.min_relevance), 6))
 

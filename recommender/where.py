@@ -18,6 +18,7 @@ from typing import Any
 from redisvl.query.filter import FilterExpression, Geo, GeoRadius, Num, Tag, Text
 from redisvl.utils.token_escaper import TokenEscaper
 
+from recommender.arguments import is_unicode
 from recommender.catalogue import Catalogue, FieldSpec
 from recommender.dates import span_of
 from recommender.errors import InvalidWhere, UnknownField
@@ -136,7 +137,7 @@ class _Parser:
         if len(text) > MAX_CHARS:
             raise InvalidWhere(f"a condition has {len(text)} characters, the limit is {MAX_CHARS}")
         found = CONDITION.fullmatch(text)
-        if not found or not _is_unicode(text):
+        if not found or not is_unicode(text):
             raise InvalidWhere(
                 f"{text!r} is not a condition", remedy="Write FIELD OP VALUE, like year>=1990"
             )
@@ -271,14 +272,6 @@ def _geo(name: str, operator: str, values: list[str]) -> str:
             remedy=f"Write {EXAMPLES['geo'].format(name)}",
         ) from error
     return str(Geo(name) == circle if operator == "=" else Geo(name) != circle)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 MAKERS: dict[str, Callable[[str, str, list[str]], str]] = {

@@ -162,6 +162,8 @@ def _is_default(default: Any, value: Any) -> bool:
         return isinstance(value, (list, tuple)) and not value
     if isinstance(value, bool) or isinstance(default, bool):
         return value is default
+    if isinstance(default, int) and not isinstance(value, int):  # 1.0 is no whole number
+        return False
     return value is default or (isinstance(value, (int, float, str)) and bool(value == default))
 
 
@@ -232,6 +234,7 @@ def shares_of(using: Any, catalogue: Catalogue) -> dict[str, float]:
     given = dict(_pairs(using)) if isinstance(using, str) else using
     if not isinstance(given, Mapping) or not given:
         raise _wrong("using", using, 'a vector\'s name, or {"text": 0.7, "image": 0.3}')
+    check_names("using", [*given])
     for name, weight in given.items():
         catalogue.vector(name)
         is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)

@@ -11,6 +11,7 @@ from typing import Any
 
 from recommender.arguments import check_names, check_text
 from recommender.batch import SIZE, Comparer
+from recommender.calibration import CHANGED
 from recommender.catalogue import Catalogue
 from recommender.errors import CatalogueBusy, RecordError
 from recommender.items import Record, Reject
@@ -53,6 +54,7 @@ class Writer:
         self._client = (server or connect(self._settings)).client
         self._turn = threading.Lock()  # spares threads of one process polling for Redis's
         self._target: Target | None = None
+        self._unmeasured = 0  # items put since relevance was measured, as far as this one knows
         catalogues.get(self._client, name)
 
     def put(self, items: Iterable[Given]) -> list[Outcome]:
@@ -83,7 +85,7 @@ class Writer:
                 outcomes = target.put(records, comparer, check_lock)
             count += len(batch)
             yield outcomes
-        self._refresh()
+        self._refresh(count)
 
     def patch(
         self,
@@ -116,15 +118,23 @@ class Writer:
             refresh(self._client, entry, check_lock, thorough=False)
             return removed
 
-    def _refresh(self) -> None:
-        """Brings stored neighbours in step with what was put, once for all of it."""
+    def _refresh(self, count: int) -> None:
+        """Brings stored neighbours in step with the ``count`` items put, once for all of them."""
         entry = catalogues.find(self._client, self.name)
-        if entry and not entry.calibration:
-            calibrations.refresh(self._client, entry)
+        if entry:
+            self._measure(entry, count)
         if entry and neighbours.count_changed(self._client, self.name, entry.generation):
             # Whoever holds the lock now does it: what is put is put, and noted.
             with suppress(CatalogueBusy), self._writing() as (entry, check_lock):
                 refresh(self._client, entry, check_lock, thorough=False)
+
+    def _measure(self, entry: Entry, count: int) -> None:
+        """What relevance means, again where so many items were put that it may have changed."""
+        self._unmeasured += count
+        known = [each.items for each in entry.calibration.values()]
+        if not known or self._unmeasured > CHANGED * min(known):
+            self._unmeasured = 0
+            calibrations.refresh(self._client, entry)
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Entry, Callable[[], None]]]:
@@ -144,7 +154,7 @@ class Writer:
             self._turn.release()
 
     def _opened(self, entry: Entry) -> Target:
-        if self._target is None or self._target.entry != entry:
+        if self._target is None or not self._target.entry.takes_the_same(entry):
             self._target = Target(self._client, entry, self._settings)
         return self._target
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -72,6 +73,7 @@ def server(_redis: Server) -> Iterator[Server]:
 
 
 Load = Callable[..., Report]
+Open = Callable[[str], Recommender]
 
 
 @pytest.fixture
@@ -98,6 +100,11 @@ def load(server: Server, settings: Settings) -> Load:
 
 
 @pytest.fixture
-def open_catalogue(server: Server, settings: Settings) -> Callable[[str], Recommender]:
+def open_catalogue(server: Server, settings: Settings) -> Open:
     """``open_catalogue(name)``: a Recommender on the test's Redis."""
     return lambda name: Recommender(name, settings=settings, server=server)
+
+
+def angle(degrees: float) -> list[float]:
+    """A vector whose cosine to that of 0 degrees is plain to see."""
+    return [math.cos(math.radians(degrees)), math.sin(math.radians(degrees)), 0.0]

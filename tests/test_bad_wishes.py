@@ -204,6 +204,7 @@ ONE_BAD: list[tuple[str, dict[str, Any]]] = [
     ("group_by", {"group_by": "title"}),
     ("group_by", {"group_by": "kindz"}),
     ("group_size", {"group_by": "kinds", "group_size": 101}),
+    ("group_size", {"group_size": 1.0}),
     ("mode", {"mode": "words"}),
     ("semantic_ratio", {"semantic_ratio": 0.5}),
     ("semantic_ratio", {"semantic_ratio": "rrf"}),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load
+from conftest import Load, Open
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -149,6 +149,7 @@ def test_it_comes_back_as_it_was_kept() -> None:
     ["", "x", "[]", "5", "null", "{}", '{"generation": 1}', '{"generation": 1, "vectors": []}',
      '{"generation": 1, "items": 5, "vectors": {"v": {"mean": 0.5}}}',
      '{"generation": 1, "items": "x", "vectors": 3}', "[" * 100_000,
+     '{"items": 12, "vectors": {}}', '{"generation": 1, "items": 1e999, "vectors": {}}',
      to_json({"v": Calibration(1.0, 0.0, 1.0, 45, 10)}, 1, 10),
      to_json({"v": Calibration(float("nan"), 0.0, 1.0, 45, 10)}, 1, 10),
      to_json({"v": Calibration("a", 0.0, 1.0, 45, 10)}, 1, 10),  # type: ignore[arg-type]
@@ -256,6 +257,18 @@ def test_items_put_by_hand_are_measured_where_nothing_was(
     assert catalogues.get(server.client, "things").calibration["v"].items == 12
 
 
+def test_a_catalogue_that_grows_by_hand_is_measured_again(
+    server: Server, load: Load, settings: Settings
+) -> None:
+    load(things(), rows(20))
+    writer = Writer("things", settings=settings, server=server)
+    measured_at = []
+    for row in rows(10, seed=1, first=20):
+        writer.put([{"id": row["id"], "vectors": {"v": row["v"]}}])
+        measured_at.append(catalogues.get(server.client, "things").calibration["v"].items)
+    assert measured_at == [20] * 4 + [25] * 6
+
+
 def test_a_catalogue_dropped_meanwhile_does_not_come_back(server: Server, load: Load) -> None:
     load(things(), rows(20))
     entry = catalogues.get(server.client, "things")
@@ -274,3 +287,25 @@ def test_vectors_that_somebody_else_wrote_are_passed_over(server: Server, load: 
     server.client.hset("things:1:item:odd", "n", "1")
     entry = catalogues.get(server.client, "things")
     assert calibrations.measure(server.client, entry, 21)["v"].pairs == 19 * 18 // 2
+
+
+# What an answer says
+
+
+def test_one_score_has_one_relevance_on_every_path(load: Load, open_catalogue: Open) -> None:
+    load(things(v={"type": "float64"}), rows(100))
+    engine = open_catalogue("things")
+    plain = engine.similar("thing 0", limit=99)
+    ranked = engine.similar("thing 0", limit=99, explain=True)
+    assert {hit.id: (hit.score, hit.relevance) for hit in plain} == {
+        hit.id: (hit.score, hit.relevance) for hit in ranked
+    }
+
+
+@pytest.mark.parametrize("path", [{}, {"explain": True}], ids=["plain", "ranked"])
+def test_a_min_relevance_of_0_drops_nothing(
+    load: Load, open_catalogue: Open, path: dict[str, Any]
+) -> None:
+    load(things(), rows(100))
+    found = open_catalogue("things").similar("thing 0", limit=99, min_relevance=0, **path)
+    assert (len(found), found.items[-1].relevance) == (99, 0.0)

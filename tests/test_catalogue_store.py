@@ -16,9 +16,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 import redis
+from conftest import Open
 from numpy.typing import NDArray
 
-from recommender import Catalogue, Recommender, Reject, Report, Settings
+from recommender import Catalogue, Reject, Report, Settings
 from recommender.catalogue import vector_field
 from recommender.errors import (
     IndexNotReady,
@@ -40,7 +41,6 @@ ODD_IDS = [
 ]  # fmt: skip
 
 Load = Callable[..., Report]
-Open = Callable[[str], Recommender]
 
 
 def film(name: str = "film", **vector: Any) -> Catalogue:

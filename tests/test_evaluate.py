@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load
+from conftest import Load, Open
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender import Catalogue, Recommender, metrics
+from recommender import Catalogue, metrics
 from recommender.errors import InvalidParameter, InvalidWhere
 from recommender.evaluate import compare, recall, relevance
 from recommender.judgements import Judgements
 from recommender.metrics import estimate
 from recommender.selectivity import conditions
-
-Open = Callable[[str], Recommender]
 
 GAINS = {"a": 3.0, "b": 2.0, "c": 1.0, "d": 0.0}
 LISTS = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load
+from conftest import Load, Open
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recommender import Catalogue, Recommender, boosts, formula, legs
+from recommender import Catalogue, boosts, formula, legs
 from recommender.legs import Drawn, Target
 from recommender.store import candidates, query
 from recommender.store.candidates import Known
 from recommender.store.connection import Server
 from recommender.store.query import Span
 from recommender.where import EVERYTHING, parse
-
-Open = Callable[[str], Recommender]
 
 NOW = 1_700_000_000.0
 DAY = 86_400

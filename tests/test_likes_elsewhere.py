@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Load
+from conftest import Load, Open
 from outside import Client, Shell, served
 
 from api import create_app
@@ -21,8 +21,6 @@ from recommender.errors import (
     UnknownItem,
 )
 from recommender.store.connection import Server
-
-Open = Callable[[str], Recommender]
 
 BOOKS = {"jaws": "A novel about a shark", "dune": "A desert planet", "a:b": "A love story in Paris"}
 FILMS = {"sea": "A shark in the sea", "sand": "Worms on a desert planet", "love": "Love in Paris"}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import Thread
 from typing import Any
 
 import pytest
-from conftest import Load
+from conftest import Load, Open
 
-from recommender import Catalogue, Hit, Recommender, Reject, Settings, Writer
+from recommender import Catalogue, Hit, Reject, Settings, Writer
 from recommender.errors import InvalidParameter, UnknownItem
 from recommender.store.connection import Server
-
-Open = Callable[[str], Recommender]
 
 INDEXES = ["flat", "hnsw"]
 ALL: dict[str, Any] = {

@@ -542,9 +542,8 @@ def check_figures(hits: Sequence[Hit], truth: Truth, asked: Asked) -> None:
         assert hit.why["total"] == pytest.approx(truth.totals[hit.id], abs=ROUNDING)
         if asked.wishes.get("mode") != "text":
             assert hit.relevance == pytest.approx(truth.relevances[hit.id], abs=ROUNDING)
-        boosts = asked.wishes.get("boosts", ())
-        for boost in boosts:
-            wanted = boosts.count(boost) * boosted(boost, asked, hit.id)
+        for boost in asked.wishes.get("boosts", ()):
+            wanted = asked.wishes["boosts"].count(boost) * boosted(boost, asked, hit.id)
             assert hit.why["boosts"][boost] == pytest.approx(wanted, abs=ROUNDING)
 
 

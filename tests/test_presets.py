@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime
+import math
 from typing import Any
 
 import pytest
-from conftest import Load
+from conftest import Load, Open
 
 from recommender import Catalogue, Recommender, presets
 from recommender.errors import InvalidParameter, RecommenderError, UnknownCatalogue
 from recommender.store import catalogues
 from recommender.store.connection import Server
-
-Open = Callable[[str], Recommender]
 
 SHOP: dict[str, Any] = {
     "name": "shop",
@@ -27,6 +26,8 @@ ITEMS = [
     {"id": "cheap", "kind": "shoe", "price": 10, "v": [1, 1]},
     {"id": "hat", "kind": "hat", "price": 20, "v": [1, 2]},
 ]
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
 
 
 def shop(**with_presets: Any) -> Catalogue:
@@ -92,6 +93,15 @@ def test_a_preset_survives_the_file_it_is_written_in() -> None:
         ("x", {"using": "image"}, "image"),
         ("x", {"next": "start"}, "cannot be kept"),
         ("x", {"preset": "cheaper"}, "cannot be kept"),
+        ("x", {"fields": 5}, "fields is 5"),
+        ("x", {"fields": {"kind": 1}}, "fields is {'kind': 1}"),
+        ("x", {"fields": [["kind"]]}, "fields is"),
+        ("x", {"fields": [datetime.date(2020, 1, 1)]}, "fields is"),
+        ("x", {"exclude": {"near"}}, "exclude is {'near'}"),
+        ("x", {"where": datetime.date(2020, 1, 1)}, "where is"),
+        ("x", {"min_score": math.nan}, "min_score is nan"),
+        ("x", {"using": {None: 1}}, "using is"),
+        ("x", {"fields": CIRCLE}, "fields is"),
     ],
 )
 def test_a_preset_that_could_not_be_asked_with_is_refused_at_once(

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from conftest import Quiet
+from conftest import Open, Quiet
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -40,7 +40,6 @@ names = count()
 few = examples(max_examples=25, deadline=None, derandomize=True)
 
 Load = Callable[..., Report]
-Open = Callable[[str], Recommender]
 
 
 @pytest.fixture(scope="module")

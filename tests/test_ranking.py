@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load
+from conftest import Load, Open, angle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender import Catalogue, Recommender, scoring
+from recommender import Catalogue, Recommender, ranked, scoring
 from recommender.boosts import closeness, height, overlaps, parse
 from recommender.errors import IndexNotReady, InvalidParameter, StoreError, UnknownField
 from recommender.scoring import spread_out
 from recommender.store import candidates, index
 from recommender.store.connection import Server
-
-Open = Callable[[str], Recommender]
 
 FILMS = Catalogue.from_dict(
     {
@@ -34,11 +31,6 @@ FILMS = Catalogue.from_dict(
         "vectors": {"v": {"embedder": "given", "column": "v", "index": "flat"}},
     }
 )
-
-
-def angle(degrees: float) -> list[float]:
-    """A vector whose cosine to that of 0 degrees is plain to see."""
-    return [math.cos(math.radians(degrees)), math.sin(math.radians(degrees)), 0.0]
 
 
 def film(id: str, degrees: float, **values: Any) -> dict[str, Any]:
@@ -422,6 +414,15 @@ def test_exact_beyond_what_one_search_gives(
     monkeypatch.setattr(candidates, "MAX_SEARCHED", 2)
     assert ids(films, **asked) == whole == ["near", "mid", "far"]
     assert ids(films, exact=True, cut="auto", boosts=["0*high(votes)"])
+
+
+def test_diversity_chooses_so_many_and_the_others_follow(
+    films: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread = ids(films, diversity=0.9)
+    assert spread == ["near", "far", "mid", "bare"]
+    monkeypatch.setattr(ranked, "SPREAD", 1)
+    assert ids(films, diversity=0.9) == ["near", "mid", "bare", "far"]
 
 
 @pytest.mark.parametrize("size", [1, 9, 10, 1000])

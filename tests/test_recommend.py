@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load
+from conftest import Load, Open, angle
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender import Catalogue, Recommender
 from recommender.errors import InvalidParameter, UnknownItem
 from recommender.seeds import average, best, summed
-
-Open = Callable[[str], Recommender]
 
 POINTS = Catalogue.from_dict(
     {
@@ -25,10 +22,6 @@ POINTS = Catalogue.from_dict(
         "vectors": {"v": {"embedder": "given", "column": "v", "index": "flat"}},
     }
 )
-
-
-def angle(degrees: float) -> list[float]:
-    return [math.cos(math.radians(degrees)), math.sin(math.radians(degrees)), 0.0]
 
 
 @pytest.fixture

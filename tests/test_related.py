@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load
+from conftest import Load, Open
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from recommender import (
     Catalogue,
-    Recommender,
     Record,
     Settings,
     Writer,
@@ -40,7 +39,6 @@ from recommender.store import neighbours
 from recommender.store.connection import Server
 from recommender.store.neighbours import Built, Near
 
-Open = Callable[[str], Recommender]
 GRID = [point for point in product((-1, 0, 1), repeat=3) if any(point)] + [(2, 1, 0)]
 THINGS = [
     {"id": f"thing {number:02}", "title": f"Thing {number}", "v": [float(x) for x in point]}

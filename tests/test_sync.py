@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load, Quiet
+from conftest import Load, Open, Quiet
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -29,8 +29,6 @@ from recommender.errors import (
 from recommender.seen import SeenIds
 from recommender.store import catalogues, hashes
 from recommender.store.connection import Server
-
-Open = Callable[[str], Recommender]
 
 FILMS = Catalogue.from_dict(
     {

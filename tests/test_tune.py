@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load
+from conftest import Load, Open
 from hypothesis import given
 from hypothesis import strategies as st
 from outside import Shell
 
-from recommender import Catalogue, Recommender, fitting, metrics
+from recommender import Catalogue, Recommender, fitting, metrics, presets
 from recommender import boosts as boosting
 from recommender import columns as reading
+from recommender import tune as tuning
 from recommender.boosts import parse
 from recommender.columns import Columns
 from recommender.errors import InvalidParameter, UnknownField
 from recommender.judgements import Judgements
 from recommender.problem import Problem
 from recommender.proposals import proposals
+from recommender.store import catalogues
+from recommender.store.connection import Server
 from recommender.tune import Tuned, tune
 from recommender.wordings import words_signal
-
-Open = Callable[[str], Recommender]
 
 BOOKS = Catalogue.from_dict(
     {
@@ -383,7 +383,7 @@ def shell(engine: Recommender, home: Path, tmp_path: Path) -> Shell:
 
 def test_the_command_says_what_unseen_queries_gain(shell: Shell) -> None:
     done = shell.call("tune", "books", "--judgements", "j.csv", "--without", "year")
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0, done.err  # where it takes longer, its progress is in err
     assert "overlap(series)" in done.out
     assert "NDCG@10 of queries not fitted on: 0." in done.out
     assert "proves nothing" in done.out
@@ -408,11 +408,37 @@ def test_what_is_not_clear_is_not_kept(shell: Shell) -> None:
 
 
 def test_a_preset_is_kept_and_can_be_asked_with(shell: Shell) -> None:
-    pytest.importorskip("recommender.presets")
     done = shell.call("tune", "books", "--judgements", "j.csv", "--preset", "tuned")
     assert "Kept as the preset 'tuned'" in done.out
     asked = shell.call("similar", "books", "b01", "--preset", "tuned", "--limit", "7", "--json")
     assert {hit["fields"]["series"][0] for hit in asked.json["items"]} == {"s1"}
+
+
+def test_a_name_that_no_preset_can_have_is_told_before_the_fit(shell: Shell) -> None:
+    done = shell.call("tune", "books", "--judgements", "nowhere.csv", "--preset", "a b")
+    assert (done.code, done.out) == (2, "")
+    assert "'a b' cannot be a preset's name" in done.err
+
+
+def test_what_cannot_be_kept_is_told_all_the_same(
+    shell: Shell, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presets, "PATIENCE", 0.1)
+    with catalogues.locked(server.client, "books", lambda: None):  # as by a load
+        call = ("tune", "books", "--judgements", "j.csv", "--preset", "tuned")
+        done, as_json = shell.call(*call), shell.call(*call, "--json")
+    assert done.code == as_json.code == 1
+    assert "NDCG@10 of queries not fitted on: 0." in done.out
+    assert "Kept" not in done.out
+    assert "being written by another process" in done.err
+    assert (as_json.json["saved"], as_json.json["is_clear"]) == (None, True)
+
+
+def test_of_a_part_it_is_said_that_it_is_one(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "MAX_ITEMS", 60)
+    monkeypatch.setattr(tuning, "MAX_CELLS", 60 * 8)
+    done = shell.call("tune", "books", "--judgements", "j.csv")
+    assert " of 96 items, by 8 of 48 queries: among all, by all, similarity has 0." in done.out
 
 
 def test_words_are_weighed_where_they_tell(load: Load, open_catalogue: Open) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from conftest import Open
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -20,7 +21,6 @@ from recommender.errors import InvalidVector
 ONE = {"float32": "0000803f", "float64": "000000000000f03f", "float16": "003c", "bfloat16": "803f"}
 """The types and the bytes, in hex, of 1.0: little-endian."""
 
-Open = Callable[[str], Recommender]
 matrices = hnp.arrays(
     np.float64,
     st.tuples(st.integers(1, 4), st.integers(1, 5)),

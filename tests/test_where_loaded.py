@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from conftest import Open
 
 from recommender import Catalogue, Recommender, Reject
 
 Load = Callable[..., Any]
-Open = Callable[[str], Recommender]
 One = Callable[..., Recommender]
 
 
@@ -45,12 +45,13 @@ def test_tags_with_control_characters_are_rejected_and_so_never_found_under_othe
     load: Load, open_catalogue: Open
 ) -> None:
     rejects: list[Reject] = []
-    films = [{"id": sign, "genres": ["x", f"a{sign}b"], "v": [1, 2]} for sign in "\0\x01\x1b\x7f-"]
+    signs = {"nul": "\0", "one": "\x01", "escape": "\x1b", "delete": "\x7f", "dash": "-"}
+    films = [{"id": id, "genres": ["x", f"a{sign}b"], "v": [1, 2]} for id, sign in signs.items()]
     load(catalogue(genres="tag"), films, rejects)
-    assert [reject.id for reject in rejects] == ["\0", "\x01", "\x1b", "\x7f"]
+    assert [reject.id for reject in rejects] == ["nul", "one", "escape", "delete"]
     assert all("holds a control character" in reject.reason for reject in rejects)
     hits = open_catalogue("films").search(vector=[1, 1], where="genres=a|b|x|ab|a b|a-b")
-    assert [hit.id for hit in hits] == ["-"]
+    assert [hit.id for hit in hits] == ["dash"]
 
 
 @pytest.mark.parametrize("label", ["a`b", "_", "a\tb", "a \n b", " a\xa0b ", "a\u3000b"], ids=ascii)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from conftest import Open
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ from recommender.errors import InvalidWhere, UnknownField
 
 Film = dict[str, Any]
 Load = Callable[..., Any]
-Open = Callable[[str], Recommender]
 Oracle = Callable[[Film], bool]
 
 CATALOGUE = Catalogue.from_yaml("""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Load
+from conftest import Load, Open, angle
 
 from recommender import Catalogue, Hit, Recommender
-
-Open = Callable[[str], Recommender]
 
 FILMS = Catalogue.from_dict(
     {
@@ -30,11 +27,6 @@ FILMS = Catalogue.from_dict(
         },
     }
 )
-
-
-def angle(degrees: float) -> list[float]:
-    """A vector whose cosine to that of 0 degrees is plain to see."""
-    return [math.cos(math.radians(degrees)), math.sin(math.radians(degrees)), 0.0]
 
 
 def film(id: str, degrees: float, title: str, look: float = 0, **values: Any) -> dict[str, Any]:

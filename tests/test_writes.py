@@ -15,7 +15,8 @@ import pytest
 from conftest import Load
 from hypothesis import HealthCheck
 
-from recommender import Catalogue, Outcome, Recommender, Record, Reject, Settings, Writer
+from recommender import Catalogue, Outcome, Recommender, Record, Reject, Settings, Writer, presets
+from recommender.calibration import Calibration, to_json
 from recommender.errors import (
     CatalogueBusy,
     InvalidParameter,
@@ -463,6 +464,23 @@ def test_a_catalogue_made_anew_meanwhile(posts: Writer, server: Server, load: Lo
         next(writing)
     [outcome] = posts.put([{"id": "x", "fields": {"size": 1}}])
     assert "nothing to embed: title" in outcome.detail  # it knows the new one
+
+
+def test_a_preset_and_a_measuring_between_two_batches_do_not_matter(
+    posts: Writer, server: Server
+) -> None:
+    def batches() -> Iterator[list[dict[str, Any]]]:
+        yield [{"id": "x", "fields": WHOLE}]
+        presets.save(server.client, "posts", "few", {"limit": 3})
+        text = to_json({"text": Calibration(0.1, 0.2, 1.0, 45, 10)}, 1, 10)
+        server.client.hset(catalogues.key_of("posts"), catalogues.CALIBRATION, text)
+        yield [{"id": "y", "fields": WHOLE}]
+
+    writing = posts.put_batches(batches())
+    assert [results(outcomes) for outcomes in writing] == [["created"], ["created"]]
+    entry = catalogues.get(server.client, "posts")
+    assert entry.catalogue.presets == {"few": {"limit": 3}}
+    assert [*entry.calibration] == ["text"]
 
 
 def test_a_catalogue_dropped_meanwhile(posts: Writer, server: Server) -> None:

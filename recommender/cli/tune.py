@@ -12,6 +12,7 @@ from recommender.cli.measures import FEW
 from recommender.cli.output import json_option, print_json, print_table
 from recommender.cli.progress import counted
 from recommender.engine import Recommender
+from recommender.errors import RecommenderError
 from recommender.judgements import Half
 from recommender.tune import Tuned
 from recommender.tune import tune as fit
@@ -53,21 +54,28 @@ def tune(
     recommender tune movies --judgements ratings.csv --liked-above 3.5 --without popularity
     """
     engine = Recommender(name)
+    if preset is not None:  # not after minutes of fitting
+        presets.check(engine.entry.catalogue.with_presets({preset: {}}))
     given = read_judgements(judgements, liked_above)
     if half is not None:
         given = given.half(half)
     with counted("Fitting") as progress:
         tuned = fit(engine, given, k=k, using=using, without=without, progress=progress)
     saved = preset if preset and (tuned.is_clear or force) else None
-    if saved:
-        presets.save(engine.client, name, saved, tuned.wishes)
-    if as_json:
-        print_json(tuned.to_dict() | {"source": given.source, "half": half, "saved": saved})
-        return
-    _show(name, tuned, k)
-    if saved:
+    try:
+        if saved:
+            presets.save(engine.client, name, saved, tuned.wishes)
+    except RecommenderError:
+        saved = None
+        raise
+    finally:  # what took minutes is told, also where it could not be kept
+        if as_json:
+            print_json(tuned.to_dict() | {"source": given.source, "half": half, "saved": saved})
+        else:
+            _show(name, tuned, k)
+    if saved and not as_json:
         click.echo(f"Kept as the preset {saved!r}: recommender similar {name} ID --preset {saved}")
-    elif preset:
+    elif preset and not as_json:
         click.echo(f"Not kept as {preset!r}: --force keeps it anyway")
 
 
@@ -88,6 +96,13 @@ def _show(name: str, tuned: Tuned, k: int) -> None:
         f"Difference {gain.value:+.3f}, 95 % interval {gain.low:+.3f} .. {gain.high:+.3f};"
         f" {unseen.better:,} queries better, {unseen.worse:,} worse"
     )
+    whole = tuned.before
+    if tuned.items < whole.items or tuned.queries < len(whole.queries):
+        click.echo(
+            f"So among {tuned.items:,} of {whole.items:,} items, by {tuned.queries:,} of"
+            f" {len(whole.queries):,} queries: among all, by all, similarity has"
+            f" {whole.ndcg.value:.3f}"
+        )
     if tuned.contributions:
         pool = tuned.wishes["pool"]
         click.echo(

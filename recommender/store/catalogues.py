@@ -55,6 +55,14 @@ class Entry:
     stamps: Mapping[str, Stamp]
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
 
+    def takes_the_same(self, other: Entry) -> bool:
+        """Whether items are written to both alike: presets and what is measured do not matter."""
+        mine, others = (
+            (each.catalogue.with_presets({}), each.generation, each.stamps)
+            for each in (self, other)
+        )
+        return mine == others
+
     def check_same(self, catalogue: Catalogue, stamps: Mapping[str, Stamp]) -> None:
         """Raises ModelMismatch or InvalidCatalogue where a load would make something else of it."""
         name = catalogue.name

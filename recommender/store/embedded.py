@@ -44,9 +44,9 @@ INSTALL = (
 )
 
 
-MODULE_SETTINGS = ("UNION_ITERATOR_HEAP", "1")
-"""Few alternatives are merged as many are: the other way loses some of an item's words, and with
-them parts of its score, as soon as a filter stands beside them (seen on 2.10.5)."""
+MODULE_SETTINGS = ("UNION_ITERATOR_HEAP", "1000000")
+"""Many alternatives are merged as few are: the other way may go round without end and no time limit
+stops it, as soon as a filter stands beside them (seen on 2.10.5)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,18 +33,11 @@ def frequencies(client: Client, index: str, words: Sequence[str]) -> dict[str, i
     return {word: int(reply[0]) for word, reply in zip(words, replies, strict=True)}
 
 
-def command(
-    index: str,
-    wording: Wording,
-    filter: str,
-    rows: int,
-    keys: Sequence[str | bytes] | None = None,
-) -> Command:
+def command(index: str, wording: Wording, filter: str, rows: int) -> Command:
     """The command for the ``rows`` items that the words fit best; :func:`found` reads the reply.
 
     Items hold at least one of the words (there has to be one) and pass ``filter`` (the engine's own
-    text, see ``where.parse``), which adds nothing to the score. With ``keys``, not empty, only
-    these items are looked at.
+    text, see ``where.parse``), which adds nothing to the score but may cost it some of the words.
     """
     params: list[str] = []
     words = f"({'|'.join(_words(wording, params))})"
@@ -52,9 +45,8 @@ def command(
     if filter != EVERYTHING:
         # Labels are words to the scorer, and some versions pass over the weight of a group of one.
         text = f"({text} ({filter}|{filter})=>{{$weight: 0;}})"
-    within = () if keys is None else ("INKEYS", len(keys), *keys)
     return (
-        "FT.SEARCH", index, text, "NOCONTENT", "WITHSCORES", *within, "SCORER", SCORER,
+        "FT.SEARCH", index, text, "NOCONTENT", "WITHSCORES", "SCORER", SCORER,
         "LIMIT", 0, rows, "PARAMS", len(params), *params, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
     )  # fmt: skip
 
@@ -63,16 +55,6 @@ def found(reply: Any) -> list[tuple[bytes, float]]:
     """The reply to :func:`command`: keys with their scores, best first, ties by key."""
     pairs = [(key, float(score)) for key, score in zip(reply[1::2], reply[2::2], strict=True)]
     return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
-
-
-def scores(
-    client: Client, index: str, wording: Wording, keys: Sequence[str | bytes]
-) -> dict[bytes, float]:
-    """Of those of ``keys`` that hold one of the words: key -> score. Raises IndexNotReady."""
-    if not wording or not keys:
-        return {}
-    [reply] = answers(client, index, [command(index, wording, EVERYTHING, len(keys), keys)])
-    return dict(found(reply))
 
 
 def _words(wording: Wording, params: list[str]) -> list[str]:
