@@ -274,7 +274,8 @@ class Ranked:
             return []
         places = np.arange(len(ids))
         if ranking.collapse is not None:
-            places = places[self._distinct(ids).kept]
+            few = self._page.end if ranking.group_by is None else None
+            places = places[self._distinct(ids, few).kept]
         if ranking.group_by is not None:
             keys = [(self._view.prefix + ids[at]).encode() for at in places]
             read = store.read(self._client, keys, [ranking.group_by])
