@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -310,3 +311,12 @@ def test_very_long_texts(films: Server, text: str) -> None:
     assert len(asked.terms) <= lexical.MAX_ASKED
     if asked:
         assert not scored(films, asked)
+
+
+def test_never_do_many_alternatives_stand_side_by_side(films: Server) -> None:
+    wording = question(" ".join(f"word{n}" for n in range(31)) + " dinosaur", CATALOGUE)
+    assert (len(wording.terms), len(wording.labels)) == (32, 93)
+    text = texts.command("films", wording, DRAMA or "", 10)[2]
+    longest = max(part.count("|") for part in re.split(r"[(){}]", text))
+    assert longest < texts.GROUP <= 20
+    assert list(scored(films, wording)) == list(scored(films, question("dinosaur", CATALOGUE)))

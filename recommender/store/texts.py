@@ -18,6 +18,10 @@ from recommender.store.packed import Command
 from recommender.store.query import TIMEOUT_MS
 from recommender.where import EVERYTHING
 
+GROUP = 16
+"""Alternatives side by side. The engine merges more than 20 in another way, which on 2.10.5 may go
+round without end where a filter stands beside them."""
+
 SCORER = "BM25STD"
 """Named, for the default is TFIDF before Redis 8. The older "BM25" divides by the distance between
 the words, so that filters change its scores."""
@@ -40,8 +44,7 @@ def command(index: str, wording: Wording, filter: str, rows: int) -> Command:
     text, see ``where.parse``), which adds nothing to the score but may cost it some of the words.
     """
     params: list[str] = []
-    words = f"({'|'.join(_words(wording, params))})"
-    text = f"({'|'.join([words, *_labels(wording, params)])})"
+    text = _any([_any(_words(wording, params)), *_labels(wording, params)])
     if filter != EVERYTHING:
         # Labels are words to the scorer, and some versions pass over the weight of a group of one.
         text = f"({text} ({filter}|{filter})=>{{$weight: 0;}})"
@@ -68,7 +71,7 @@ def _words(wording: Wording, params: list[str]) -> list[str]:
             continue
         # Twice: some versions pass over the weight of a single word. And not as alternatives, for
         # the engine's parser takes a group of these, with its weight, for the group around it.
-        either = f"({'|'.join(names)})"
+        either = _any(names)
         parts.append(f"({either} {either})=>{{$weight: {weight:.6f};}}")
     return parts
 
@@ -76,8 +79,16 @@ def _words(wording: Wording, params: list[str]) -> list[str]:
 def _labels(wording: Wording, params: list[str]) -> list[str]:
     if not wording.labels:
         return []
-    either = "|".join(_named(wording.labels, params))
-    return [f"@{name}:{{{either}}}" for name in wording.tags]
+    names = _named(wording.labels, params)
+    groups = ["|".join(names[at : at + GROUP]) for at in range(0, len(names), GROUP)]
+    return [f"@{name}:{{{group}}}" for name in wording.tags for group in groups]
+
+
+def _any(parts: Sequence[str]) -> str:
+    """One of the parts, in groups of GROUP at most, and in groups of these."""
+    while len(parts) > GROUP:
+        parts = [_any(parts[at : at + GROUP]) for at in range(0, len(parts), GROUP)]
+    return f"({'|'.join(parts)})"
 
 
 def _named(values: Sequence[str], params: list[str]) -> list[str]:
