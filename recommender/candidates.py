@@ -12,20 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import fusion, legs, lexical, scoring, vectors
+from recommender import fusion, legs, scoring, vectors
 from recommender.boosts import lowered, rarity
 from recommender.catalogue import vector_field
-from recommender.lexical import Wording
 from recommender.question import Probe, Question
 from recommender.scoring import Floats, Places
 from recommender.store import candidates as store
-from recommender.store import query, texts
+from recommender.store import query
 from recommender.store.connection import Client
-from recommender.store.packed import Command
 from recommender.store.query import Span
 from recommender.view import View
-from recommender.where import EVERYTHING, any_of, parse
+from recommender.where import any_of, parse
 from recommender.wishes import Ranking
+from recommender.words import Words
 
 BLOCK = 5000
 """Candidates that are read at once: their vectors are not kept."""
@@ -88,9 +87,9 @@ class Finder:
         self._ranking = ranking
         self._exclude = exclude
         self._now = time.time()
-        self._words_asked: Wording | None = None
-        self._bm25: dict[bytes, float] = {}
         self._words_at = [n for n, boost in enumerate(ranking.boosts) if boost.kind == "words"]
+        is_by_words = ranking.mode != "vector" or self._words_at
+        self.words = Words(client, view, question) if is_by_words else None
 
     def find(self, base: str, needed: int) -> Candidates:
         """Items that pass the filter ``base``: at least ``needed`` of them, if there are so many.
@@ -99,8 +98,7 @@ class Finder:
         those that hold one of them.
         """
         spans = self.spans()
-        wording = self._words_asked = self._wording()
-        keys = self._keys(base, needed, spans, wording)
+        keys = self._keys(base, needed, spans)
         prefix = self._view.prefix.encode()
         gone = {prefix + id.encode() for id in self._exclude}
         keys = [key for key in keys if key not in gone]
@@ -109,26 +107,6 @@ class Finder:
         for place in self._words_at:
             found.signals[:, place] = fusion.shared(found.words)
         return found
-
-    def asked_for(self) -> dict[str, list[str]]:
-        """The words, and what may be labels, that were looked for; for ``why``."""
-        asked = self._words_asked
-        return {} if asked is None else {"terms": list(asked.terms), "labels": list(asked.labels)}
-
-    def _wording(self) -> Wording | None:
-        """The words to look for, where words count: the user's own, or those that tell most."""
-        question, view, name = self._question, self._view, self._catalogue.name
-        if self._ranking.mode == "vector" and not self._words_at:
-            return None
-        if question.fields or question.text is None:
-            own = lexical.seed_words(question.fields, self._catalogue)
-            counted = view.frequencies.of(self._client, name, list(own))
-            return lexical.telling(own, counted, max(view.items, 1))
-        words = lexical.asked_words(question.text)
-        if len(words) <= lexical.MAX_ASKED:
-            return lexical.question(question.text, self._catalogue)
-        counted = view.frequencies.of(self._client, name, words)
-        return lexical.question(question.text, self._catalogue, counted)
 
     def _scored(self, keys: Sequence[bytes], spans: Mapping[str, Span]) -> Candidates:
         probes, names = self._question.probes, self._ranking.columns
@@ -151,7 +129,7 @@ class Finder:
             similarity=np.array(
                 [self._similarity(*pair) for pair in zip(probes, units, strict=True)]
             ).T.reshape(len(kept), width),
-            words=self._words([key for key, _ in kept]),
+            words=self._fit([key for key, _ in kept]),
             signals=scoring.signals(
                 self._ranking.boosts,
                 {name: self._column(name, stored[name]) for name in self._ranking.boosted},
@@ -204,9 +182,9 @@ class Finder:
             return np.zeros(count, dtype=np.intp)
         return np.asarray(np.argmax(units[0] @ likes.T, axis=1))
 
-    def _words(self, keys: Sequence[bytes]) -> Floats:
+    def _fit(self, keys: Sequence[bytes]) -> Floats:
         """How good the words fit each, NaN where none does."""
-        return np.array([self._bm25.get(key, math.nan) for key in keys], dtype=np.float64)
+        return np.full(len(keys), math.nan) if self.words is None else self.words.scores(keys)
 
     def _matching(self, keys: Sequence[bytes]) -> dict[str, Floats]:
         """For each condition that is boosted 1 for those that meet it."""
@@ -246,43 +224,29 @@ class Finder:
             spans[name] = known[name][1] or Span(*[0.0] * len(Span._fields))
         return spans
 
-    def _keys(
-        self, base: str, needed: int, spans: Mapping[str, Span], wording: Wording | None
-    ) -> list[bytes]:
+    def _keys(self, base: str, needed: int, spans: Mapping[str, Span]) -> list[bytes]:
         """What the legs find, each once."""
-        name, ranking = self._catalogue.name, self._ranking
-        pool = max(ranking.pool, 2 * needed)
-        everything = self._view.items + EXACT_MARGIN
-        extra = self._texts(wording, base, everything if ranking.exact else max(pool, SCORED))
+        name, ranking, words = self._catalogue.name, self._ranking, self.words
+        pool, items = max(ranking.pool, 2 * needed), self._view.items
+        scored = (
+            min(items + EXACT_MARGIN, store.MAX_SEARCHED) if ranking.exact else max(pool, SCORED)
+        )
+        extra = [] if words is None else words.commands(base, scored)
         if ranking.exact or ranking.mode == "text":
-            fitting = self._fitting(store.answers(self._client, name, extra))
+            fitting = words.fitting(store.answers(self._client, name, extra)) if words else []
             if ranking.mode == "text":
                 return fitting
-            return store.keys(self._client, name, [store.some(name, base, everything)])[0]
+            return store.keys(self._client, name, [store.some(name, base, items + EXACT_MARGIN)])[0]
         drawn = legs.candidates(
             self._client, self._catalogue, self._targets(), base, ranking.boosts,
-            self._question.fields, spans, self._view.known, items=self._view.items, pool=pool,
+            self._question.fields, spans, self._view.known, items=items, pool=pool,
             now=self._now, needed=needed, extra=extra,
         )  # fmt: skip
+        if words is None:
+            return drawn.keys
         # For a boost a quarter will do: on films NDCG is no worse, in four fifths of the time.
         rows = pool if ranking.mode != "vector" else max(pool // 4, needed)
-        return list(dict.fromkeys([*drawn.keys, *self._fitting(drawn.extra)[:rows]]))
-
-    def _texts(self, wording: Wording | None, base: str, rows: int) -> list[Command]:
-        """The queries for words. Beside a filter the engine may pass over some of an item's words,
-        so those that pass it and their scores are asked for one by one."""  # noqa: D205, D209
-        if not wording:
-            return []
-        filters = [base] if base == EVERYTHING else [base, EVERYTHING]
-        return [texts.command(self._catalogue.name, wording, text, rows) for text in filters]
-
-    def _fitting(self, replies: Sequence[Any]) -> list[bytes]:
-        """The keys that words find under the filter, best first; their scores are remembered."""
-        found = [dict(texts.found(reply)) for reply in replies]
-        for scores in found:
-            self._bm25 |= scores
-        own = self._bm25
-        return sorted(found[0], key=lambda key: (-own[key], key)) if found else []
+        return list(dict.fromkeys([*drawn.keys, *words.fitting(drawn.extra)[:rows]]))
 
     def _targets(self) -> list[legs.Target]:
         """What to be near to: each probe's centre, or each like where these are rated."""

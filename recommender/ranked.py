@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import calibration, fallbacks, fusion, lexical, scoring, vectors
-from recommender.calibration import check_min_relevance
+from recommender import fallbacks, scoring, vectors
 from recommender.candidates import Candidates, Finder
 from recommender.catalogue import vector_field
 from recommender.collapse import Collapsed, collapse, threshold_of
 from recommender.cut import natural_cut
 from recommender.question import Question
+from recommender.scored import Scored
 from recommender.scoring import Floats, Places
 from recommender.store import candidates as store
 from recommender.store.connection import Client
@@ -67,11 +67,10 @@ class Ranked:
         """
         page, ranking = self._page, self._ranking
         found = self._finder.find(base, page.end + len(page.exclude))
-        scores, relevances = self._scores(found), self._relevances(found)
-        fused = self._fused(found, scores)
-        totals, told = self._totals(found, fused), Told()
+        scored, told = Scored(found, self._question, ranking, self._view), Told()
+        totals = scored.totals
         order = scoring.ordered(totals, found.ids)
-        order = order[self._is_wanted(found, scores, relevances)[order]][:MAX_POOL]
+        order = order[scored.is_wanted(page)[order]][:MAX_POOL]
         if ranking.cut is not None:
             order = order[: natural_cut(totals[order])]
         if ranking.collapse is not None and len(order):
@@ -84,117 +83,24 @@ class Ranked:
             count = SPREAD if is_kept else min(page.end, SPREAD)
             order = self._spread(found, totals, order, told, count)
         places = (order if is_kept else order[: page.end]).tolist()
-        why = self._why(found, scores, fused, totals, places) if ranking.explain else {}
         rows = [
             Row(
                 found.ids[at],
-                float(scores[at]),
-                None if relevances is None else round(float(relevances[at]), 6),
-                self._source(found, at),
-                {**why[at], **told.get(at, {})} if why else None,
+                float(scored.scores[at]),
+                None if scored.relevances is None else float(scored.relevances[at]),
+                scored.source(at),
+                self._why(scored, at, told) if ranking.explain else None,
             )
             for at in places
         ]
         return rows + self._fallbacks(rows, base)
 
-    def _totals(self, found: Candidates, fused: Floats) -> Floats:
-        """What decides: similarity, words or both, and the boosts; six digits."""
-        weights = np.array([boost.weight for boost in self._ranking.boosts])
-        return np.asarray(np.round(fused + found.signals @ weights, 6))
-
-    def _scores(self, found: Candidates) -> Floats:
-        """The similarity of each candidate; in mode text how good the words fit by the best."""
-        if self._ranking.mode == "text":
-            return np.round(fusion.shared(found.words), 6)
-        shares = np.array([probe.share for probe in self._question.probes])
-        return np.asarray(np.round(found.similarity @ shares, 6))
-
-    def _relevances(self, found: Candidates) -> Floats | None:
-        """The same on 0..1; None where that was not measured for each of the vectors."""
-        known, probes = self._view.entry.calibration, self._question.probes
-        if self._ranking.mode == "text" or any(probe.vector not in known for probe in probes):
-            return None
-        parts = {
-            probe.vector: known[probe.vector].relevance(np.round(found.similarity[:, at], 6))
-            for at, probe in enumerate(probes)
-        }
-        return calibration.blended(parts, {probe.vector: probe.share for probe in probes})
-
-    def _fused(self, found: Candidates, scores: Floats) -> Floats:
-        """What the boosts are added to."""
-        if self._ranking.mode != "hybrid":
-            return scores
-        ratio = self._ranking.semantic_ratio
-        if ratio == lexical.RRF:
-            return fusion.rrf(fusion.ranks(scores), fusion.ranks(found.words))
-        if ratio is None:
-            ratio = lexical.RATIO if self._question.is_asked_in_words else lexical.ITEM_RATIO
-        return fusion.blend(scores, found.words, float(ratio))
-
-    def _why(
-        self,
-        found: Candidates,
-        scores: Floats,
-        fused: Floats,
-        totals: Floats,
-        places: Sequence[int],
-    ) -> Told:
-        """What put the candidates at ``places`` there, but for what others of them did."""
-        shares, ranks = fusion.shared(found.words), fusion.ranks(found.words)
-        told: Told = {}
-        for at in places:
-            told[at] = {**self._reasons(found, scores, at), "total": float(totals[at])}
-            if not math.isnan(found.words[at]):
-                told[at]["words"] = self._finder.asked_for() | {
-                    "bm25": round(float(found.words[at]), 6),
-                    "share": round(float(shares[at]), 6),
-                    "rank": int(ranks[at]),
-                }
-            if self._ranking.mode != "vector":
-                told[at]["base"] = round(float(fused[at]), 6)
-        return told
-
-    def _reasons(self, found: Candidates, scores: Floats, at: int) -> dict[str, Any]:
-        """What is known of one candidate's place before the others are looked at."""
-        question, boosts = self._question, dict[str, float]()
-        for boost, signal in zip(self._ranking.boosts, found.signals[at].tolist(), strict=True):
-            boosts[boost.text] = round(boosts.get(boost.text, 0.0) + boost.weight * signal, 6)
-        reasons: dict[str, Any] = {"boosts": boosts}
-        if self._ranking.mode == "text":  # no vector is looked at
-            return reasons
-        reasons = {"similarity": float(scores[at]), **reasons}
-        if len(question.probes) > 1:
-            reasons["similarities"] = {
-                probe.vector: round(float(value), 6)
-                for probe, value in zip(question.probes, found.similarity[at], strict=True)
-            }
-        if len(question.likes) > 1:
-            reasons["nearest"] = question.likes[found.liked[at]]
-        known = self._view.entry.calibration.get(question.vector)
-        if known is not None and len(question.probes) == 1:
-            reasons["relevance"] = known.words(float(scores[at]))
-        return reasons
-
-    def _is_wanted(
-        self, found: Candidates, scores: Floats, relevances: Floats | None
-    ) -> NDArray[np.bool_]:
-        """Which candidates may be shown; NaN is the score of a vector that others wrote."""
-        page = self._page
-        wanted = np.isfinite(scores)
-        if self._ranking.mode == "text":
-            wanted &= ~np.isnan(found.words)
-        if page.min_relevance is not None:
-            if relevances is None:  # says what is missing
-                check_min_relevance(page.min_relevance, None)
-            else:
-                wanted &= np.round(relevances, 6) >= page.min_relevance
-        return wanted if page.min_score is None else wanted & (scores >= page.min_score)
-
-    def _source(self, found: Candidates, at: int) -> str:
-        """What found it."""
-        if self._ranking.mode == "hybrid":
-            return "vector" if math.isnan(found.words[at]) else "hybrid"
-        return self._ranking.mode
+    def _why(self, scored: Scored, at: int, told: Told) -> dict[str, Any]:
+        """Why a candidate stands there, with the words that were looked for and what others did."""
+        why, words = scored.why(at), self._finder.words
+        if words is not None and "words" in why:
+            why["words"] = words.asked() | why["words"]
+        return why | told.get(at, {})
 
     def _collapsed(
         self, found: Candidates, order: Places, told: Told, wanted: int | None

@@ -32,7 +32,9 @@ recommender.nearby
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
-= recommender.asking recommender.candidates recommender.hits recommender.proposals
+= recommender.asking recommender.words recommender.hits recommender.proposals
+= recommender.candidates
+= recommender.scored
 = recommender.problem
 = recommender.fitting
 = recommender.ranked
