@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -27,9 +27,11 @@ from urllib.parse import quote
 from recommender.arguments import check_page
 from recommender.errors import InvalidParameter, RelatedNotBuilt, suggest
 from recommender.nearest import DIGITS
-from recommender.store import catalogues, neighbours
+from recommender.store import candidates, catalogues, neighbours
 from recommender.store.connection import Client, Server
 from recommender.view import View
+from recommender.where import EVERYTHING
+from recommender.wishes import Where
 
 PLACES = {
     "json": "related.json",
@@ -73,11 +75,13 @@ def export(
     one_file: bool = False,
     limit: int = 10,
     fields: Sequence[str] | None = None,
+    where: Where = (),
     on_progress: Told = lambda count: None,
 ) -> Exported:
     """Writes the stored neighbours of the catalogue ``name`` below ``folder``.
 
-    At most ``limit`` an item, each with the ``fields`` (None: all). Raises RelatedNotBuilt,
+    At most ``limit`` an item, each with the ``fields`` (None: all); what does not meet ``where`` is
+    left out, both as an item and as a neighbour. Raises RelatedNotBuilt,
     UnknownCatalogue, and InvalidParameter for a format that is unknown or a file that cannot be
     written.
     """
@@ -86,7 +90,7 @@ def export(
             "format", f"there is no format {format!r}", remedy=suggest(format, PLACES, "formats")
         )
     check_page(limit, 0, 0)
-    items = listings(server.client, name, limit, fields)
+    items = listings(server.client, name, limit, fields, where)
     with _explained(folder):
         if format == "json" and not one_file:
             count = _write_files(items, folder, on_progress)
@@ -99,11 +103,12 @@ def export(
 
 
 def listings(
-    client: Client, name: str, limit: int, fields: Sequence[str] | None
+    client: Client, name: str, limit: int, fields: Sequence[str] | None, where: Where = ()
 ) -> Iterator[Listing]:
-    """Every item's neighbours, in the order of the ids; items that are gone are not among them.
+    """Every item's neighbours, in the order of the ids, of those that meet ``where``.
 
-    An item that has no list has no neighbours. Raises RelatedNotBuilt.
+    Items that are gone are not among them. An item that has no list has no neighbours. Raises
+    RelatedNotBuilt, and InvalidWhere or UnknownField.
     """
     view = View(catalogues.get(client, name))
     built = neighbours.get_built(client, name, view.entry.generation)
@@ -114,8 +119,21 @@ def listings(
         )
     names = view.wanted(fields)
     ids = neighbours.ids_of(client, view.prefix)
+    passing = _passing(client, view, where, ids)
+    ids = [id for id in ids if id in passing]
     for start in range(0, len(ids), BATCH):
-        yield from _listed(client, view, ids[start : start + BATCH], limit, names)
+        yield from _listed(client, view, ids[start : start + BATCH], passing, limit, names)
+
+
+def _passing(client: Client, view: View, where: Where, ids: Sequence[bytes]) -> set[bytes]:
+    """Those of the ids that meet ``where``."""
+    filter, name, prefix = view.parse(where), view.entry.catalogue.name, view.prefix.encode()
+    if filter == EVERYTHING:
+        return set(ids)
+    if filter is None:
+        return set()
+    [keys] = candidates.keys(client, name, [candidates.some(name, filter, max(len(ids), 1))])
+    return {key.removeprefix(prefix) for key in keys}
 
 
 def path_of(id: str) -> str:
@@ -145,11 +163,17 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 
 def _listed(
-    client: Client, view: View, ids: Sequence[bytes], limit: int, names: Sequence[str]
+    client: Client,
+    view: View,
+    ids: Sequence[bytes],
+    passing: Collection[bytes],
+    limit: int,
+    names: Sequence[str],
 ) -> Iterator[Listing]:
     prefix = neighbours.prefix_of(view.entry.catalogue.name, view.entry.generation)
     lists = list(neighbours.read_many(client, prefix, ids))
-    wanted = list(dict.fromkeys(other for near in lists if near for other in near.ids))
+    found = dict.fromkeys(other for near in lists if near for other in near.ids)
+    wanted = [other for other in found if other in passing]
     _, items = neighbours.read_items(client, view.prefix, wanted, names)
     shown = {
         id: view.fields(names, values)

@@ -597,6 +597,25 @@ def test_an_export_holds_every_item(
     ]
 
 
+def test_an_export_leaves_out_what_does_not_meet_a_condition(
+    server: Server, load: Load, open_catalogue: Open, tmp_path: Path
+) -> None:
+    sizes = {thing["id"]: number % 2 for number, thing in enumerate(THINGS)}
+    load(catalogue(), [{**thing, "size": sizes[thing["id"]]} for thing in THINGS])
+    related.build(server, "things")
+    done = export(server, "things", tmp_path, one_file=True, where="size=1", limit=3)
+    found = json.loads(Path(done.path).read_text())
+    assert sorted(found) == sorted(id for id, size in sizes.items() if size)
+    engine = open_catalogue("things")
+    for id, hits in found.items():
+        wanted = [hit.id for hit in engine.related(id, where="size=1", limit=3)]
+        assert [hit["id"] for hit in hits] == wanted
+    nothing = export(server, "things", tmp_path, one_file=True, where={"any": []})
+    assert nothing.items == 0
+    with pytest.raises(UnknownField):
+        export(server, "things", tmp_path, one_file=True, where="colour=red")
+
+
 def test_one_file_an_item_stays_below_its_folder(
     server: Server, load: Load, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +110,20 @@ def show(name: str, id: str, fields: str | None, as_json: bool, **arguments: Any
 )
 @click.option("--one-file", is_flag=True, help="With json: one related.json, not one file an item.")
 @click.option("--limit", "-n", type=int, default=10, show_default=True, help="How many an item.")
+@click.option(
+    "--where", "-w", multiple=True, metavar="CONDITION", help="Only what meets it; repeatable."
+)
 @fields_option
 @json_option
 def export_files(
-    name: str, to: Path, format: str, one_file: bool, limit: int, fields: str | None, as_json: bool
+    name: str,
+    to: Path,
+    format: str,
+    one_file: bool,
+    limit: int,
+    where: Sequence[str],
+    fields: str | None,
+    as_json: bool,
 ) -> None:
     """Write the stored neighbours of catalogue NAME into files.
 
@@ -126,7 +137,7 @@ def export_files(
 
     \b
     recommender related export posts --to site --format hugo --limit 3
-    recommender related export shop --to public/related --fields title,url,price
+    recommender related export shop --to public/related --fields title,url --where "hidden!=yes"
     """
     server = connect(Settings.from_env())
     catalogue = catalogues.get(server.client, name).catalogue
@@ -135,14 +146,14 @@ def export_files(
     with shown() as progress:
         done = export(
             server, name, to, format, one_file=one_file, limit=limit,
-            fields=list(dict.fromkeys(columns)),
+            fields=list(dict.fromkeys(columns)), where=where,
             on_progress=lambda count: progress.stage("write", count, None),
         )  # fmt: skip
     if as_json:
         print_json({"items": done.items, "files": done.files, "path": done.path})
     else:
-        where = done.path if done.files == 1 else f"{done.files:,} files below {done.path}"
-        click.echo(f"{name}: neighbours of {done.items:,} items in {where}")
+        place = done.path if done.files == 1 else f"{done.files:,} files below {done.path}"
+        click.echo(f"{name}: neighbours of {done.items:,} items in {place}")
 
 
 def _names(fields: str) -> list[str]:
