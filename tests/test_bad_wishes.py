@@ -317,7 +317,7 @@ def test_seeds_that_cannot_be(shop: Recommender, client: Client, side: str, seed
         ("unlike", {"like": [{"id": "i0", "weight": 2}], "unlike": [{"id": "i0"}]}),
         ("unlike", {"like": ["i0"], "unlike": [{"id": "i0", "catalogue": "shop"}]}),
         (
-            "like",
+            "strategy",
             {
                 "like": [{"vector": [1, 2, 3]}],
                 "unlike": [{"vector": [2, 4, 6], "weight": 3}],
@@ -339,8 +339,6 @@ def test_seeds_that_cannot_be(shop: Recommender, client: Client, side: str, seed
 def test_recommendations_that_cannot_be(
     shop: Recommender, client: Client, parameter: str, asked: dict[str, Any]
 ) -> None:
-    if asked.get("strategy") == "avg":
-        parameter = "strategy"
     refused(shop, parameter, "recommend", **asked)
     problem(client, parameter, "/v1/shop/recommend", asked)
 

@@ -313,7 +313,8 @@ def test_words_of_an_item_count_less_than_those_of_a_person(
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_words_lift_what_says_the_same(load: Load, open_catalogue: Open, exact: bool) -> None:
-    titles = {"seed": 0, "submarine war": 40, "a quiet garden": 10, "submarine": 60}
+    # So near to each other that a small share of the words is enough: BM25 differs between loads.
+    titles = {"seed": 0, "submarine war": 40, "a quiet garden": 35, "submarine": 45}
     items = [
         film(id, degrees, title=id if id != "seed" else "submarine war stories")
         for id, degrees in titles.items()
