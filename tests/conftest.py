@@ -105,6 +105,26 @@ def open_catalogue(server: Server, settings: Settings) -> Open:
     return lambda name: Recommender(name, settings=settings, server=server)
 
 
+def loaded(
+    server: Server, settings: Settings, catalogue: Catalogue, items: Iterable[Mapping[str, Any]]
+) -> Recommender:
+    """A catalogue of the items, none rejected, for fixtures that a whole module shares."""
+    rejects: list[Reject] = []
+    records = (Record(f"record {number}", item) for number, item in enumerate(items))
+    sync(server, catalogue, records, settings, progress=Quiet(), on_reject=rejects.append)
+    assert not rejects
+    return Recommender(catalogue.name, settings=settings, server=server)
+
+
+FILM_FIELDS = {
+    "title": {"type": "text"},
+    "genres": {"type": "tag"},
+    "series": {"type": "tag"},
+    "year": {"type": "number"},
+    "votes": {"type": "number"},
+}
+
+
 def angle(degrees: float) -> list[float]:
     """A vector whose cosine to that of 0 degrees is plain to see."""
     return [math.cos(math.radians(degrees)), math.sin(math.radians(degrees)), 0.0]

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from conftest import Quiet
+from conftest import loaded
 from outside import Client, served
 
 from api import create_app
-from recommender import Catalogue, Recommender, Record, Reject, Settings, sync
+from recommender import Catalogue, Recommender, Settings
 from recommender.errors import RecommenderError
 from recommender.store.connection import Server
 from recommender.wishes import DEFAULTS
@@ -63,12 +63,8 @@ def store(_redis: Server) -> Server:
 
 @pytest.fixture(scope="module")
 def shop(_redis: Server, settings: Settings) -> Iterator[Recommender]:
-    rejects: list[Reject] = []
-    for catalogue, items in ((SHOP, ITEMS), (FLAT, FEW)):
-        records = [Record(f"record {number}", item) for number, item in enumerate(items)]
-        sync(_redis, catalogue, records, settings, progress=Quiet(), on_reject=rejects.append)
-    assert not rejects
-    yield Recommender("shop", settings=settings, server=_redis)
+    loaded(_redis, settings, FLAT, FEW)
+    yield loaded(_redis, settings, SHOP, ITEMS)
     _redis.client.flushall()
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import ROOT, Quiet
+from conftest import ROOT, loaded
 from outside import Client, Shell, served
 
 from api import create_app
-from recommender import Catalogue, Recommender, Record, Reject, Settings, presets, sync
+from recommender import Catalogue, Recommender, Settings, presets
 from recommender.store.connection import Server
 
 FILMS = Catalogue.from_dict(
@@ -39,7 +39,7 @@ KEPT: dict[str, dict[str, Any]] = {
 }
 
 
-def films() -> Iterator[Record]:
+def films() -> Iterator[dict[str, Any]]:
     """The first eighty sample films, with votes, a look, and one of them twice."""
     with open(ROOT / "samples" / "movies.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))[:80]
@@ -47,7 +47,7 @@ def films() -> Iterator[Record]:
         genres = row["genres"].split("|")
         look = [number % 7 + 1, number % 5 - 2, number % 3]
         more = {"genres": genres, "first": genres[:1], "votes": number**2, "look": look}
-        yield Record(row["id"], {**row, **more})
+        yield {**row, **more}
 
 
 class Faces(NamedTuple):
@@ -60,9 +60,7 @@ class Faces(NamedTuple):
 def faces(
     _redis: Server, home: Any, settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Faces]:
-    rejects: list[Reject] = []
-    sync(_redis, FILMS, films(), settings, progress=Quiet(), on_reject=rejects.append)
-    assert not rejects
+    loaded(_redis, settings, FILMS, films())
     for name, wishes in KEPT.items():
         presets.save(_redis.client, "films", name, wishes)
     with served(create_app(settings)) as client:

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Quiet
+from conftest import loaded
 from hypothesis import assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from recommender import Catalogue, Hit, Recommender, Record, Reject, Results, Settings, sync
+from recommender import Catalogue, Hit, Recommender, Results, Settings
 from recommender.cut import natural_cut
 from recommender.errors import InvalidParameter
 from recommender.store.connection import Server
@@ -446,18 +446,10 @@ def grouped(order: Sequence[str], name: str, size: int) -> list[str]:
 @pytest.fixture(scope="module")
 def worlds(_redis: Server, settings: Settings) -> Iterator[dict[str, World]]:
     """The same items under each index and metric, for all tests of this module."""
-    opened = {}
-    for name in NAMES:
-        rejects: list[Reject] = []
-        records = [Record(f"record {number}", item) for number, item in enumerate(ITEMS)]
-        sync(
-            _redis, catalogue(name), records, settings,
-            progress=Quiet(), on_reject=rejects.append,
-        )  # fmt: skip
-        assert not rejects
-        engine = Recommender(name, settings=settings, server=_redis)
-        opened[name] = World(engine, name.partition("-")[2])
-    yield opened
+    yield {
+        name: World(loaded(_redis, settings, catalogue(name), ITEMS), name.partition("-")[2])
+        for name in NAMES
+    }
     _redis.client.flushall()
 
 

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from conftest import Quiet
+from conftest import loaded
 from hypothesis import assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -18,14 +18,11 @@ from recommender import (
     Catalogue,
     Hit,
     Recommender,
-    Record,
-    Reject,
     Results,
     Settings,
     Writer,
     presets,
     related,
-    sync,
 )
 from recommender.errors import InvalidParameter
 from recommender.store.connection import Server
@@ -70,14 +67,6 @@ def catalogue(name: str, **more: Any) -> Catalogue:
     return Catalogue.from_dict({"name": name, "fields": fields, "vectors": {"v": vector}, **more})
 
 
-def filled(server: Server, settings: Settings, name: str) -> Recommender:
-    rejects: list[Reject] = []
-    records = [Record(f"record {number}", item) for number, item in enumerate(ITEMS)]
-    sync(server, catalogue(name), records, settings, progress=Quiet(), on_reject=rejects.append)
-    assert not rejects
-    return Recommender(name, settings=settings, server=server)
-
-
 @pytest.fixture(scope="module")
 def store(_redis: Server) -> Server:
     return _redis
@@ -85,7 +74,7 @@ def store(_redis: Server) -> Server:
 
 @pytest.fixture(scope="module")
 def engines(_redis: Server, settings: Settings) -> Iterator[dict[str, Recommender]]:
-    opened = {name: filled(_redis, settings, name) for name in NAMES}
+    opened = {name: loaded(_redis, settings, catalogue(name), ITEMS) for name in NAMES}
     for name in NAMES:
         related.build(_redis, name)
     yield opened
@@ -314,7 +303,8 @@ def test_pages_stay_true_while_items_change(
 ) -> None:
     assume(asked.verb != "related")
     name = f"{asked.engine}-changing"
-    engine, writer = filled(store, settings, name), Writer(name, settings=settings, server=store)
+    engine = loaded(store, settings, catalogue(name), ITEMS)
+    writer = Writer(name, settings=settings, server=store)
     writer.delete([f"new {id}" for id in IDS])  # of the example before
     now = {id: dict(item) for id, item in BY_ID.items()}
     expected = {hit.id for hit in asked_all(engine, asked)}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Load, Open, angle
+from conftest import FILM_FIELDS, Load, Open, angle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,13 +21,7 @@ from recommender.store.connection import Server
 FILMS = Catalogue.from_dict(
     {
         "name": "films",
-        "fields": {
-            "title": {"type": "text"},
-            "genres": {"type": "tag"},
-            "series": {"type": "tag"},
-            "year": {"type": "number"},
-            "votes": {"type": "number"},
-        },
+        "fields": FILM_FIELDS,
         "vectors": {"v": {"embedder": "given", "column": "v", "index": "flat"}},
     }
 )

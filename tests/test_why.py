@@ -7,20 +7,14 @@ import re
 from typing import Any
 
 import pytest
-from conftest import Load, Open, angle
+from conftest import FILM_FIELDS, Load, Open, angle
 
 from recommender import Catalogue, Hit, Recommender
 
 FILMS = Catalogue.from_dict(
     {
         "name": "films",
-        "fields": {
-            "title": {"type": "text"},
-            "genres": {"type": "tag"},
-            "series": {"type": "tag"},
-            "year": {"type": "number"},
-            "votes": {"type": "number"},
-        },
+        "fields": FILM_FIELDS,
         "vectors": {
             "v": {"embedder": "given", "column": "v", "index": "flat"},
             "look": {"embedder": "given", "column": "look", "index": "flat"},
