@@ -24,7 +24,7 @@ check: $(VENV)/installed-dev ## check style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/installed-dev ## measure speed, as JSON lines; fails where a bar is missed
+bench: $(VENV)/installed-dev ## measure speed and relevance, as JSON lines; fails where a bar is missed
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove what was installed and cached here (the local Redis keeps its data)

@@ -27,10 +27,7 @@ falling = st.lists(st.integers(-1000, 1000), min_size=1, max_size=60).map(
         ([0.9, 0.88, 0.87, 0.4, 0.39], 3),
         ([0.9, 0.4, 0.39, 0.38, 0.37, 0.36], 1),
         ([0.9, 0.89, 0.88, 0.87, 0.86, 0.1], 5),
-        (
-            [0.9, 0.88, 0.4, 0.39, 0.38, 0.37, 0.1, 0.09, 0.08, 0.07],
-            2,
-        ),  # the first of two big drops
+        ([0.9, 0.88, 0.4, 0.39, 0.38, 0.37, 0.1, 0.09, 0.08, 0.07], 2),  # the first of two
         ([0.9, 0.9, 0.9, 0.9, 0.5, 0.5], 4),
         ([0.5] * 9, 9),
         ([0.9, 0.8, 0.7], 3),
@@ -38,8 +35,7 @@ falling = st.lists(st.integers(-1000, 1000), min_size=1, max_size=60).map(
         ([1.0] * 120 + [0.8 - n / 1000 for n in range(80)], 120),  # copies of the seed
         ([-math.log((n + 1) / 200) for n in range(199)], 199),  # a tail as chance makes it
         ([math.exp(-n / 30) for n in range(200)], 200),
-        # Films like "Happy Feet" and like "Avatar" (wordllama), the first of 1,000.
-        ([0.79, *(0.53 - n / 1000 for n in range(300))], 1),
+        ([0.79, *(0.53 - n / 1000 for n in range(300))], 1),  # a film with one sequel
     ],
 )
 def test_plain_lists(totals: list[float], kept: int) -> None:

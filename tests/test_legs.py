@@ -376,4 +376,6 @@ def test_likes_that_are_nearly_the_same_fill_a_long_page(
     draw: Drawing, open_catalogue: Open
 ) -> None:
     likes = [f"f{number:03}" for number in range(20)]
-    assert open_catalogue("films").recommend(likes, strategy="best", limit=100).complete
+    found = open_catalogue("films").recommend(likes, strategy="best", limit=100)
+    assert found.complete
+    assert len({hit.id for hit in found}) == 100
