@@ -24,6 +24,7 @@ from recommender.measured import MEASURES, Comparison, RelevanceReport, compare
 from recommender.metrics import Floats
 from recommender.recall import RecallReport, recall
 from recommender.store import hashes, index, sampling
+from recommender.wishes import shares_of
 
 __all__ = ["Comparison", "RecallReport", "RelevanceReport", "compare", "recall", "relevance"]
 
@@ -172,8 +173,8 @@ class _Run:
         return sum(shares) / len(shares)
 
     def _vectors(self, ids: Sequence[str]) -> Floats:
-        entry, using = self.engine.entry, self.arguments.get("using")
-        name = entry.catalogue.vector(using if isinstance(using, str) else None)
+        entry = self.engine.entry
+        name = next(iter(shares_of(self.arguments.get("using"), entry.catalogue)))
         prefix = hashes.prefix_of(self.engine.name, entry.generation)
         kept_as = entry.catalogue.vectors[name].type
         return sampling.unit_vectors(self.engine.client, prefix, ids, vector_field(name), kept_as)
