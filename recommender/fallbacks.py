@@ -19,9 +19,9 @@ from typing import Any
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidParameter, UnknownField, brief, suggest
 from recommender.fields import KINDS
-from recommender.store import candidates, query
+from recommender.store import candidates
 from recommender.store.connection import Client
-from recommender.store.query import TIMEOUT_MS, Sorted, Span
+from recommender.store.query import TIMEOUT_MS, Span
 from recommender.where import EVERYTHING, any_of
 
 FIELD_TYPES = {"same_tag": "tag", "popular": "number", "latest": "number"}
@@ -127,10 +127,14 @@ def _greatest(
     numbered: list[tuple[float, bytes]] = []
     # The engine sorts all that passes, so it is given the upper part first, where that may do.
     for least in [span.top, span.high, "-inf"] if span else ["-inf"]:
-        filter = _both(base, f"@{field}:[{least} +inf]")
-        [found] = query.many(client, [Sorted(index, filter, field, False, rows, [field])])
-        numbered = [(-unpack(row.fields[1]), row.key) for row in found]
-        if len(found) >= rows:
+        command = (
+            "FT.SEARCH", index, _both(base, f"@{field}:[{least} +inf]"), "SORTBY", field, "DESC",
+            "LIMIT", 0, rows, "RETURN", 1, field, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
+        )  # fmt: skip
+        [[_, *found]] = candidates.answers(client, index, [command])
+        in_turn = zip(found[::2], found[1::2], strict=True)
+        numbered = [(-unpack(own[1]), key) for key, own in in_turn if own]
+        if len(numbered) >= rows:
             break
     return [key for _, key in sorted(numbered)]
 

@@ -5,7 +5,6 @@ redisvl's query objects cost 40 % of a call, so they serve for schema and filter
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,47 +78,6 @@ def knn(client: Client, query: Knn) -> list[Found]:
         if isinstance(error.__cause__, redis.ResponseError):
             raise explained(error.__cause__, query.index) from error
         raise
-
-
-@dataclass(frozen=True, slots=True)
-class Sorted:
-    """The first ``rows`` items by a number, the greatest first or, ``ascending``, the least."""
-
-    index: str
-    filter: str
-    by: str
-    ascending: bool
-    rows: int
-    fields: Sequence[str]
-
-
-def many(client: Client, queries: Sequence[Knn | Sorted]) -> list[list[Found]]:
-    """Several queries in one round trip; rows that were sorted have no distance (NaN)."""
-    pipe = client.pipeline(transaction=False)
-    for query in queries:
-        pipe.execute_command(*(_command(query) if isinstance(query, Knn) else _sorting(query)))
-    with translated():
-        try:
-            replies = pipe.execute()
-        except redis.ResponseError as error:
-            raise explained(error, queries[0].index) from error
-    return [
-        _found(reply) if isinstance(query, Knn) else _undistanced(reply)
-        for query, reply in zip(queries, replies, strict=True)
-    ]
-
-
-def _sorting(query: Sorted) -> tuple[Any, ...]:
-    return (
-        "FT.SEARCH", query.index, query.filter,
-        "SORTBY", query.by, "ASC" if query.ascending else "DESC", "LIMIT", 0, query.rows,
-        "RETURN", len(query.fields), *query.fields, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
-    )  # fmt: skip
-
-
-def _undistanced(reply: Any) -> list[Found]:
-    rows = zip(reply[1::2], reply[2::2], strict=True)
-    return [Found(key, math.nan, pairs) for key, pairs in rows if pairs]
 
 
 def _command(query: Knn) -> tuple[Any, ...]:
