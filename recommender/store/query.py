@@ -18,6 +18,7 @@ from recommender.fields import KINDS, TAG_SEPARATOR
 from recommender.store.connection import Client, translated
 from recommender.store.hashes import WRITTEN_AT
 from recommender.store.packed import answered
+from recommender.where import EVERYTHING, both
 
 TIMEOUT_MS = 10_000
 """The engine's own default of 500 ms cuts a query short in silence."""
@@ -82,7 +83,7 @@ def knn(client: Client, query: Knn) -> list[Found]:
 
 def _command(query: Knn) -> tuple[Any, ...]:
     where = query.filter
-    if query.policy == "each" and where == "*":
+    if query.policy == "each" and where == EVERYTHING:
         # The policy goes only with a filter, so here is one that every item passes.
         where = f"(@{WRITTEN_AT}:[-inf +inf])"
     how = {
@@ -193,9 +194,8 @@ def tag_counts(client: Client, index: str, filter: str, field: str) -> dict[str,
 
 def number_range(client: Client, index: str, filter: str, field: str) -> tuple[int, float, float]:
     """(how many items have a value, lowest, highest) of a number field under the filter."""
-    present = f"@{field}:[-inf +inf]"
     rows = _aggregate(
-        client, index, present if filter == "*" else f"({filter} {present})",
+        client, index, both(filter, f"@{field}:[-inf +inf]"),
         "LOAD", 1, f"@{field}", "GROUPBY", 0, "REDUCE", "COUNT", 0, "AS", "n",
         "REDUCE", "MIN", 1, f"@{field}", "AS", "low", "REDUCE", "MAX", 1, f"@{field}", "AS", "high",
     )  # fmt: skip
