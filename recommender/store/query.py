@@ -127,13 +127,10 @@ def meeting(client: Client, index: str, filter: str, keys: Sequence[bytes]) -> s
 class Span(NamedTuple):
     """How a number is spread.
 
-    Below ``bottom`` lies 1 % of the items, below ``low`` 10 %, above ``high`` 10 %, above ``top``
-    1 %: about, as the engine estimates them.
+    Above ``high`` lie 10 % of the items, above ``top`` 1 %: about, as the engine estimates them.
     """
 
     least: float
-    bottom: float
-    low: float
     high: float
     top: float
     greatest: float
@@ -145,8 +142,6 @@ def span(client: Client, index: str, field: str) -> Span | None:
         client, index, f"@{field}:[-inf +inf]",
         "LOAD", 1, f"@{field}", "GROUPBY", 0,
         "REDUCE", "MIN", 1, f"@{field}", "AS", "least",
-        "REDUCE", "QUANTILE", 2, f"@{field}", "0.01", "AS", "bottom",
-        "REDUCE", "QUANTILE", 2, f"@{field}", "0.1", "AS", "low",
         "REDUCE", "QUANTILE", 2, f"@{field}", "0.9", "AS", "high",
         "REDUCE", "QUANTILE", 2, f"@{field}", "0.99", "AS", "top",
         "REDUCE", "MAX", 1, f"@{field}", "AS", "greatest",
