@@ -58,15 +58,6 @@ def begin_write(
     return Sent(client, [MULTI, *commands, EXEC] if at_once else commands)
 
 
-def write(
-    client: Client,
-    prefix: str,
-    rows: Iterable[Row],
-) -> None:
-    """The same, done when it returns."""
-    begin_write(client, prefix, rows).finish()
-
-
 def read(client: Client, prefix: str, id: str, names: Sequence[str]) -> list[bytes | None] | None:
     """The values of ``names`` of one item, None where there is no such item."""
     with translated():
