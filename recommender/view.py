@@ -33,7 +33,12 @@ class Filter(NamedTuple):
 
 
 class View:
-    """A catalogue's entry with all that follows from it, worked out once."""
+    """A catalogue's entry with all that follows from it, worked out once.
+
+    ``seen`` is when Redis was last asked for it, in the seconds of a monotonic clock; ``is_whole``
+    is whether its index was filled then, ``items`` how many that held. ``known``, ``frequencies``
+    and ``spans`` remember what was counted in it.
+    """
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
