@@ -9,7 +9,7 @@ from typing import Any
 from recommender.errors import InvalidParameter, brief
 
 MAX_LIMIT = 1000
-MAX_POOL = 10_000
+MAX_END = 10_000
 """Deepest page: ``offset + limit`` and the number of excluded ids together."""
 
 MAX_TEXT_CHARS = 20_000
@@ -17,19 +17,19 @@ MAX_TEXT_CHARS = 20_000
 
 
 def check_page(limit: Any, offset: Any, excluded: int) -> None:
-    """``limit`` 1..MAX_LIMIT and ``offset`` 0..MAX_POOL, whole numbers."""
-    for name, value, low, high in (("limit", limit, 1, MAX_LIMIT), ("offset", offset, 0, MAX_POOL)):
+    """``limit`` 1..MAX_LIMIT and ``offset`` 0..MAX_END, whole numbers."""
+    for name, value, low, high in (("limit", limit, 1, MAX_LIMIT), ("offset", offset, 0, MAX_END)):
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise InvalidParameter(
                 name,
                 f"{name} is {brief(value)}",
                 remedy=f"It is a whole number from {low} to {high:,}",
             )
-    if offset + limit + excluded > MAX_POOL:
+    if offset + limit + excluded > MAX_END:
         raise InvalidParameter(
             "offset",
             f"offset, limit and the excluded ids come to {offset + limit + excluded:,}",
-            remedy=f"Together they may be {MAX_POOL:,}; narrow the question with 'where'",
+            remedy=f"Together they may be {MAX_END:,}; narrow the question with 'where'",
         )
 
 

@@ -59,12 +59,12 @@ class Asking:
     def by_text(self, view: View, text: str, shares: Mapping[str, float]) -> Question:
         """What is close to some words in meaning. Raises EmbedderError, InvalidParameter."""
         with _asked_by("text"):
-            rows = {name: self.embedded(view, name, check_text("text", text)) for name in shares}
+            rows = {name: self._embedded(view, name, check_text("text", text)) for name in shares}
         return replace(self._searched(view, rows, shares), text=text)
 
     def by_vector(self, view: View, given: Any, shares: Mapping[str, float]) -> Question:
         """What is close to a vector. Raises InvalidVector."""
-        rows = {name: self.checked(view, name, given) for name in shares}
+        rows = {name: self._checked(view, name, given) for name in shares}
         return self._searched(view, rows, shares)
 
     def by_image(self, view: View, image: Any, shares: Mapping[str, float]) -> Question:
@@ -86,7 +86,11 @@ class Asking:
         strategy: str,
         shares: Mapping[str, float],
     ) -> Question:
-        """What is near the likes and far from the dislikes. Raises UnknownItem and others."""
+        """What is near the likes and far from the dislikes.
+
+        Raises UnknownItem, UnknownCatalogue, ModelMismatch, InvalidVector and EmbedderError, which
+        name the side, and InvalidParameter, also ("using") where a vector's metric is not cosine.
+        """
         for name in shares:
             if view.entry.catalogue.vectors[name].metric != "cosine":
                 raise InvalidParameter("using", "recommend needs vectors whose metric is cosine")
@@ -110,7 +114,7 @@ class Asking:
             twin=liked[0][2][next(iter(shares))] if len(liked) == 1 and not unliked else None,
         )  # fmt: skip
 
-    def embedded(self, view: View, name: str, text: str) -> Rows:
+    def _embedded(self, view: View, name: str, text: str) -> Rows:
         """The unit vector ``(dims,)`` of a text, by the embedder of the vector ``name``."""
         [row] = self._embedder(view, name).embed([text])
         if np.isnan(row).any():
@@ -119,7 +123,7 @@ class Asking:
             )
         return np.asarray(row)
 
-    def checked(self, view: View, name: str, given: Any) -> Rows:
+    def _checked(self, view: View, name: str, given: Any) -> Rows:
         """A vector ``(dims,)`` for the vector ``name``, for cosine scaled to length 1."""
         row = vectors.check(given, view.entry.stamps[name].dims)
         if view.entry.catalogue.vectors[name].metric == "cosine":
@@ -130,7 +134,7 @@ class Asking:
         self, view: View, rows: Mapping[str, Rows], shares: Mapping[str, float]
     ) -> Question:
         probes = [
-            Probe(name, shares[name], self.checked(view, name, row)) for name, row in rows.items()
+            Probe(name, shares[name], self._checked(view, name, row)) for name, row in rows.items()
         ]
         return Question(next(iter(shares)), probes)
 
@@ -159,11 +163,11 @@ class Asking:
             return {}, self._looked_up(view, parameter, id, seed.catalogue, shares)
         if seed.kind == "text":
             text = check_text(parameter, seed.value)
-            return {}, {name: self.embedded(view, name, text) for name in shares}
+            return {}, {name: self._embedded(view, name, text) for name in shares}
         if seed.kind == "image":
             picture = _picture(parameter, seed.value)
             return {}, {name: embed_picture(self._embedder(view, name), picture) for name in shares}
-        return {}, {name: self.checked(view, name, seed.value) for name in shares}
+        return {}, {name: self._checked(view, name, seed.value) for name in shares}
 
     def _stored(
         self, view: View, id: str, shares: Mapping[str, float]

@@ -281,8 +281,3 @@ def rarity(having: int, items: int) -> float:
     label that nobody has.
     """
     return math.log1p(items / having) if having > 0 else 0.0
-
-
-def numbers(rows: Sequence[Mapping[str, Any]], field: str) -> Signal:
-    """One number a row, NaN where it has none."""
-    return np.array([row.get(field, math.nan) for row in rows], dtype=np.float64)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from recommender import metrics
+from recommender import metrics, presets
 from recommender.arguments import check_page
 from recommender.catalogue import vector_field
 from recommender.engine import FRESH_SECONDS, Recommender
@@ -24,6 +24,7 @@ from recommender.measured import MEASURES, Comparison, RelevanceReport, compare
 from recommender.metrics import Floats
 from recommender.recall import RecallReport, recall
 from recommender.store import hashes, index, sampling
+from recommender.wishes import shares_of, with_preset
 
 __all__ = ["Comparison", "RecallReport", "RelevanceReport", "compare", "recall", "relevance"]
 
@@ -172,8 +173,10 @@ class _Run:
         return sum(shares) / len(shares)
 
     def _vectors(self, ids: Sequence[str]) -> Floats:
-        entry, using = self.engine.entry, self.arguments.get("using")
-        name = entry.catalogue.vector(using if isinstance(using, str) else None)
+        entry, preset = self.engine.entry, self.arguments.get("preset")
+        kept = {} if preset is None else presets.find(entry.catalogue, preset)
+        asked = with_preset(self.arguments, kept)
+        name = next(iter(shares_of(asked.get("using"), entry.catalogue)))
         prefix = hashes.prefix_of(self.engine.name, entry.generation)
         kept_as = entry.catalogue.vectors[name].type
         return sampling.unit_vectors(self.engine.client, prefix, ids, vector_field(name), kept_as)

@@ -52,7 +52,6 @@ MAX_PART = 200
 Listing = tuple[str, list[dict[str, Any]]]
 """An id and its neighbours: ``{"id": ..., "score": ..., "title": ...}`` each, best first."""
 
-
 Told = Callable[[int], None]
 """Is told how many items are written."""
 
@@ -81,9 +80,9 @@ def export(
     """Writes the stored neighbours of the catalogue ``name`` below ``folder``.
 
     At most ``limit`` an item, each with the ``fields`` (None: all); what does not meet ``where`` is
-    left out, both as an item and as a neighbour. Raises RelatedNotBuilt,
-    UnknownCatalogue, and InvalidParameter for a format that is unknown or a file that cannot be
-    written.
+    left out, both as an item and as a neighbour. Raises RelatedNotBuilt, UnknownCatalogue,
+    InvalidWhere, UnknownField, and InvalidParameter for a format that is unknown or a file that
+    cannot be written.
     """
     if format not in PLACES:
         raise InvalidParameter(

@@ -19,10 +19,10 @@ from typing import Any
 from recommender.catalogue import Catalogue
 from recommender.errors import InvalidParameter, UnknownField, brief, suggest
 from recommender.fields import KINDS
-from recommender.store import candidates, query
+from recommender.store import candidates
 from recommender.store.connection import Client
-from recommender.store.query import TIMEOUT_MS, Sorted, Span
-from recommender.where import EVERYTHING, any_of
+from recommender.store.query import TIMEOUT_MS, Span
+from recommender.where import any_of, both
 
 FIELD_TYPES = {"same_tag": "tag", "popular": "number", "latest": "number"}
 MAX_FALLBACKS = 8
@@ -127,10 +127,14 @@ def _greatest(
     numbered: list[tuple[float, bytes]] = []
     # The engine sorts all that passes, so it is given the upper part first, where that may do.
     for least in [span.top, span.high, "-inf"] if span else ["-inf"]:
-        filter = _both(base, f"@{field}:[{least} +inf]")
-        [found] = query.many(client, [Sorted(index, filter, field, False, rows, [field])])
-        numbered = [(-unpack(row.fields[1]), row.key) for row in found]
-        if len(found) >= rows:
+        command = (
+            "FT.SEARCH", index, both(base, f"@{field}:[{least} +inf]"), "SORTBY", field, "DESC",
+            "LIMIT", 0, rows, "RETURN", 1, field, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
+        )  # fmt: skip
+        [[_, *found]] = candidates.answers(client, index, [command])
+        in_turn = zip(found[::2], found[1::2], strict=True)
+        numbered = [(-unpack(own[1]), key) for key, own in in_turn if own]
+        if len(numbered) >= rows:
             break
     return [key for _, key in sorted(numbered)]
 
@@ -143,7 +147,7 @@ def _sharing(
     filters = [any_of(field, [label]) for label in labels]
     if not labels:
         return []
-    one_of = _both(base, any_of(field, labels))
+    one_of = both(base, any_of(field, labels))
     [(total, found)] = _labelled(client, index, field, [one_of], ALL_UP_TO)
     counts = Counter(label for own in found.values() for label in own)
     if total > len(found):
@@ -167,7 +171,7 @@ def _some(
     rows: int,
 ) -> tuple[Counter[str], dict[bytes, set[str]]]:
     """How frequent each label is, and some items of each, of each two, of the rarest together."""
-    filters = [_both(base, text) for _, text in pairs]
+    filters = [both(base, text) for _, text in pairs]
     totals = [total for total, _ in _labelled(client, index, field, filters, 0)]
     counts = Counter({label: total for (label, _), total in zip(pairs, totals, strict=True)})
     rising = sorted((counts[label], text) for label, text in pairs if counts[label])
@@ -175,7 +179,7 @@ def _some(
     groups = [texts[:size] for size in range(len(texts), 2, -1)]
     groups += map(list, combinations(texts[:PAIRED], 2))
     together = [f"({' '.join(group)})" for group in groups]
-    legs = [_both(base, text) for text in (*together, *texts)]
+    legs = [both(base, text) for text in (*together, *texts)]
     found = _labelled(client, index, field, legs, rows)
     return counts, dict(chain.from_iterable(own.items() for _, own in found))
 
@@ -195,10 +199,6 @@ def _labelled(
     for total, *rest in candidates.answers(client, index, commands):
         in_turn = zip(rest[::2], rest[1::2], strict=True)
         yield total, {key: {*map(str.lower, unpack(own[1]))} for key, own in in_turn if own}
-
-
-def _both(base: str, text: str) -> str:
-    return text if base == EVERYTHING else f"({base} {text})"
 
 
 def _wrong(message: str, remedy: str) -> InvalidParameter:

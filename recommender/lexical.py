@@ -85,8 +85,8 @@ STOP_WORDS = frozenset(
 INSIDE_WORDS = re.compile(r"[^\W_]+(?:_+[^\W_]+)*")
 
 
-def check_mode(mode: Any, semantic_ratio: Any, catalogue: Catalogue) -> Mode:
-    """The mode, where it is one of MODES and ``semantic_ratio`` is None, RRF or 0..1.
+def check_mode(mode: Any, semantic_ratio: Any, catalogue: Catalogue) -> None:
+    """``mode`` is one of MODES, ``semantic_ratio`` None, RRF or 0..1.
 
     Raises InvalidParameter naming the argument that is wrong: ``mode`` also where the catalogue has
     no text field to find words in, ``semantic_ratio`` also where there is nothing to weigh.
@@ -114,8 +114,6 @@ def check_mode(mode: Any, semantic_ratio: Any, catalogue: Catalogue) -> Mode:
                 "semantic_ratio", f"semantic_ratio has no meaning in mode {mode}",
                 remedy="Use mode hybrid",
             )  # fmt: skip
-    checked: Mode = mode
-    return checked
 
 
 def text_fields(catalogue: Catalogue) -> list[str]:

@@ -14,7 +14,7 @@ from recommender.formula import Term
 from recommender.store.candidates import TAIL, Known
 from recommender.store.connection import Client
 from recommender.store.query import Policy, policy_for
-from recommender.where import EVERYTHING, any_of, parse
+from recommender.where import EVERYTHING, any_of, both, parse
 
 PEAK, SLOPE = 300, 1200
 """By rank in the number that counts most: what is at its peak; what is up there and close, too."""
@@ -61,8 +61,8 @@ class Within:
     items: int
 
     def both(self, text: str) -> str:
-        """The filter that ``text`` and the base both pass."""
-        return text if self.base == EVERYTHING else f"({self.base} {text})"
+        """The filter for what passes ``text`` and the base."""
+        return both(self.base, text)
 
     def counts(self, filters: Sequence[str]) -> list[int]:
         """How many items pass each."""

@@ -25,8 +25,8 @@ class Problem:
     ``similarity`` is ``(q, n)``, -inf for what is no candidate, so the query itself; ``signals``
     name for each boost ``(q, n)`` or ``(n,)`` numbers 0..1, ``signs`` which signs its weight may
     have and ``costs`` what mean NDCG it has to bring beyond the others; ``gains`` is ``(q, n)``
-    and ``ideal`` ``(q,)`` the best discounted gain; ``fold`` ``(q,)``
-    the number of the fold in which a query is judged.
+    and ``ideal`` ``(q,)`` the best discounted gain of ``k`` places; ``fold`` ``(q,)`` the number of
+    the fold in which a query is judged.
     """
 
     similarity: Matrix

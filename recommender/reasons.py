@@ -9,13 +9,11 @@ from typing import Any
 LABELS = 5
 """So many labels, and words, are named in the sentence."""
 
-
 FALLBACKS = {
     "popular": ", this is one of the most popular",
     "latest": ", this is one of the latest",
 }
 """What a hit is that fills a short answer; of same_tag the labels tell it."""
-
 
 BOOST = re.compile(r"([a-z]+)\s*\(")
 SAID = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -19,7 +19,7 @@ DISLIKE = 0.5
 """How much dislikes count beside likes in an average."""
 
 Strategy = Literal["average", "best", "sum"]
-STRATEGIES = ("average", "best", "sum")
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 KINDS = ("id", "text", "vector", "image")
 
 

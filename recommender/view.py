@@ -18,7 +18,7 @@ from recommender.store import hashes, query
 from recommender.store.candidates import MAX_FILTER, Known
 from recommender.store.catalogues import Entry
 from recommender.store.texts import Frequencies
-from recommender.where import parse
+from recommender.where import EVERYTHING, parse
 from recommender.wishes import Page, Where
 
 MAX_FILTERS = 1000
@@ -33,7 +33,12 @@ class Filter(NamedTuple):
 
 
 class View:
-    """A catalogue's entry with all that follows from it, worked out once."""
+    """A catalogue's entry with all that follows from it, worked out once.
+
+    ``seen`` is when Redis was last asked for it, in the seconds of a monotonic clock; ``is_whole``
+    is whether its index was filled then, ``items`` how many that held. ``known``, ``frequencies``
+    and ``spans`` remember what was counted in it.
+    """
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -173,7 +178,7 @@ def policy_of(filter: Filter, items: int, exact: bool) -> query.Policy:
     """How to search an HNSW index of ``items`` under ``filter``."""
     if exact:
         return "each"
-    return "graph" if filter.text == "*" else query.policy_for(filter.matching, items)
+    return "graph" if filter.text == EVERYTHING else query.policy_for(filter.matching, items)
 
 
 def pool_of(rows: int, policy: query.Policy | None) -> int:

@@ -87,6 +87,11 @@ def any_of(field: str, value: Any) -> str:
     return str(_Tag(field) == value if isinstance(value, list) else Num(field) == value)
 
 
+def both(base: str, text: str) -> str:
+    """The filter for what passes both; ``base`` may be EVERYTHING."""
+    return text if base == EVERYTHING else f"({base} {text})"
+
+
 class _Parser:
     """One ``where`` of one catalogue; counts what it holds."""
 

@@ -14,7 +14,7 @@ from recommender.catalogue import Catalogue
 from recommender.collapse import threshold_of
 from recommender.errors import InvalidParameter, UnknownField, brief, suggest
 from recommender.fallbacks import Fallback, parse_fallbacks
-from recommender.lexical import check_mode
+from recommender.lexical import Mode, check_mode
 
 POOL = 240
 MAX_POOL = 10_000
@@ -41,8 +41,8 @@ class Wishes(TypedDict, total=False):
     ``same`` and ``differ`` name tags and numbers in which every hit agrees with the seed, or does
     not. ``boosts`` (see :mod:`recommender.boosts`) add to the similarity for the order of the hits;
     ``diversity`` 0 (none) to 1 (most) keeps them unlike each other; of each value of the field
-    ``group_by`` there are ``group_size`` at most; ``collapse`` shows one of what is as good as the
-    same: True, or the relevance from which two things are. ``pool`` 1..10,000 is how many
+    ``group_by`` there are ``group_size`` 1..100 at most; ``collapse`` shows one of what is as good
+    as the same: True, or the relevance from which two things are. ``pool`` 1..10,000 is how many
     candidates are ranked. ``fallbacks`` (see :mod:`recommender.fallbacks`) fill a short answer;
     ``explain`` tells why each hit stands where it does; ``preset`` names wishes that are kept with
     the catalogue.
@@ -60,7 +60,7 @@ class Wishes(TypedDict, total=False):
     same: Collection[str]
     differ: Collection[str]
     boosts: str | Sequence[str]
-    mode: Literal["vector", "text", "hybrid"]
+    mode: Mode
     semantic_ratio: float | Literal["rrf"] | None
     diversity: float
     group_by: str | None

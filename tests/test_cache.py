@@ -312,7 +312,7 @@ def test_a_full_redis_loses_no_embedding(openai: OpenAIServer, server: Server) -
     try:
         assert embedder.embed(["a", "b"]).tolist() == [[1, 0, 0], [0, 1, 0]]
         with pytest.raises(StoreError, match="out of memory"):
-            hashes.write(server.client, "film:1:item:", [("a", {"x": b"y"}, ())])
+            hashes.begin_write(server.client, "film:1:item:", [("a", {"x": b"y"}, ())]).finish()
     finally:
         server.client.config_set("maxmemory", "0")
     assert embeddings.sizes(server.client)[0].texts == 1

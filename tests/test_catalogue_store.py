@@ -374,7 +374,7 @@ def test_a_connection_that_is_cut_is_an_error_of_ours() -> None:
             lambda: catalogues.keep(client, ENTRY),
             lambda: catalogues.forget(client, "film"),
             lambda: hashes.digests(client, "film:1:item:", ["a"]),
-            lambda: hashes.write(client, "film:1:item:", [("a", {"x": b"y"}, ())]),
+            lambda: hashes.begin_write(client, "film:1:item:", [("a", {"x": b"y"}, ())]).finish(),
             lambda: hashes.read(client, "film:1:item:", "a", ["x"]),
             lambda: hashes.read_vector(client, "film:1:item:", "a", "v"),
             lambda: list(hashes.scan(client, "film:1:item:")),
@@ -398,14 +398,16 @@ def test_items_are_written_read_changed_and_removed(plain: redis.Redis) -> None:
     assert prefix == "film:1:item:"
     vector = bytes(range(256))
     fields = {"title": "Ünï".encode(), vector_field("v"): vector, "_digest": b"d"}
-    hashes.write(plain, prefix, [(id, {**fields, "_embedded": b"e"}, ()) for id in ODD_IDS])
+    hashes.begin_write(
+        plain, prefix, [(id, {**fields, "_embedded": b"e"}, ()) for id in ODD_IDS]
+    ).finish()
     assert hashes.digests(plain, prefix, [*ODD_IDS, "none"]) == (
         [(b"d", b"e")] * len(ODD_IDS) + [(None, None)]
     )
     for id in ODD_IDS:
         assert hashes.read(plain, prefix, id, ["title", "none"]) == ["Ünï".encode(), None]
         assert hashes.read_vector(plain, prefix, id, "v") == vector
-    hashes.write(plain, prefix, [(ODD_IDS[0], {"_digest": b"f"}, ["title"])])
+    hashes.begin_write(plain, prefix, [(ODD_IDS[0], {"_digest": b"f"}, ["title"])]).finish()
     assert hashes.read(plain, prefix, ODD_IDS[0], ["title", "_digest"]) == [None, b"f"]
     assert hashes.read(plain, prefix, "none", ["title"]) is None
     assert hashes.read_vector(plain, prefix, "none", "v") is None
@@ -416,7 +418,7 @@ def test_items_are_written_read_changed_and_removed(plain: redis.Redis) -> None:
 
 
 def test_nothing_to_write_is_nothing_to_do(plain: redis.Redis) -> None:
-    hashes.write(plain, "film:1:item:", [])
+    hashes.begin_write(plain, "film:1:item:", []).finish()
     assert hashes.digests(plain, "film:1:item:", []) == []
     assert plain.keys() == []
 
@@ -438,7 +440,9 @@ def test_delete_all_takes_one_catalogue_and_no_other(server: Server, load: Load)
 
 def test_delete_all_of_more_than_a_batch(server: Server) -> None:
     ids = [str(n) for n in range(2500)]
-    hashes.write(server.client, "film:1:item:", [(id, {"x": b"y"}, ()) for id in ids])
+    hashes.begin_write(
+        server.client, "film:1:item:", [(id, {"x": b"y"}, ()) for id in ids]
+    ).finish()
     assert hashes.delete_all(server.client, "film:1:item:") == 2500
 
 

@@ -398,8 +398,8 @@ def test_everything_but_the_search_works_in_a_cluster(cluster: int) -> None:
         prefix = hashes.prefix_of("films", 1)
         blob = np.float32([1, 2]).tobytes()
         rows = [(id, {"v_vector": blob, "_digest": b"d", "old": b"x"}, ()) for id in ids]
-        hashes.write(client, prefix, rows)
-        hashes.write(client, prefix, [(ids[0], {"_digest": b"e"}, ("old",))])
+        hashes.begin_write(client, prefix, rows).finish()
+        hashes.begin_write(client, prefix, [(ids[0], {"_digest": b"e"}, ("old",))]).finish()
         assert hashes.digests(client, prefix, [*ids[:2], "none"]) == [
             (b"e", None), (b"d", None), (None, None),
         ]  # fmt: skip

@@ -180,6 +180,30 @@ def test_a_perfect_catalogue_has_an_ndcg_of_one(load: Load, open_catalogue: Open
     assert report.to_dict()["ndcg_of"]["i10"] == 1
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [{"using": "flat:0.1,round:0.9"}, {"using": {"flat": 0.1, "round": 0.9}}, {"preset": "both"}],
+)
+def test_diversity_is_that_of_the_first_of_several_vectors(
+    asked: Any, load: Load, open_catalogue: Open
+) -> None:
+    given = {"embedder": "given", "dims": 2, "index": "flat"}
+    vectors = {name: given | {"column": name} for name in ("round", "flat")}
+    presets = {"both": {"using": {"flat": 0.1, "round": 0.9}}}
+    angles = {f"i{n}": math.pi * n / 20 for n in range(20)}
+    load(
+        Catalogue.from_dict({"name": "two", "vectors": vectors, "presets": presets}),
+        [
+            {"id": id, "round": [math.cos(angle), math.sin(angle)], "flat": [1.0, 0.0]}
+            for id, angle in angles.items()
+        ],
+    )
+    judged = Judgements({"i5": {"i4": 1.0, "i6": 1.0}})
+    report = relevance(open_catalogue("two"), judged, k=2, arguments=asked)
+    assert report.ndcg.value == 1
+    assert report.estimates["diversity"].value == pytest.approx(0)
+
+
 def test_what_is_never_found_scores_nothing(load: Load, open_catalogue: Open) -> None:
     circle(load)
     report = relevance(open_catalogue("circle"), Judgements(FAR), k=10)

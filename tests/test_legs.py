@@ -66,7 +66,7 @@ class Drawing:
         parsed = boosts.parse(list(texts), self.catalogue)
         client, name = self.server.client, self.catalogue.name
         fields = {boost.field for boost in parsed if boost.kind in ("high", "low")}
-        spans = {each: query.span(client, name, each) or Span(0, 0, 0, 0, 0, 0) for each in fields}
+        spans = {each: query.span(client, name, each) or Span(0, 0, 0, 0) for each in fields}
         base = parse(where, self.catalogue)
         assert base is not None
         blob = np.array(FILMS[0]["v"], dtype=np.float32).tobytes()

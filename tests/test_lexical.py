@@ -143,8 +143,9 @@ def test_what_is_wrong_is_named(
 
 
 def test_what_is_right_passes() -> None:
-    assert lexical.check_mode("vector", None, BARE) == "vector"
-    assert [lexical.check_mode("hybrid", ratio, CATALOGUE) for ratio in (None, 0, 0.5, 1)]
+    lexical.check_mode("vector", None, BARE)
+    for ratio in (None, 0, 0.5, 1):
+        lexical.check_mode("hybrid", ratio, CATALOGUE)
 
 
 def test_words_are_found_in_every_text_field_and_in_other_forms(films: Server) -> None:

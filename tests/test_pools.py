@@ -166,7 +166,7 @@ def test_a_new_generation_is_looked_up_in_itself(loaded: Server) -> None:
     client, red = loaded.client, pool(filter=RED)
     newer = hashes.prefix_of("things", 2)
     row = {"colour": "red", "v_vector": np.array([1, 2], np.float32).tobytes(), "_at": "1"}
-    hashes.write(client, newer, [(id, row, ()) for id in IDS if id != IDS[3]])
+    hashes.begin_write(client, newer, [(id, row, ()) for id in IDS if id != IDS[3]]).finish()
     index.create(client, THINGS, 2, {"v": 2})
     index.wait(client, index.index_name("things", 2), lambda state: None)
     index.publish(client, "things", 2)

@@ -11,6 +11,7 @@ import click
 
 from recommender.cli.output import json_option, print_json, print_results, shown_fields
 from recommender.cli.progress import shown
+from recommender.cli.wishes import names_of
 from recommender.engine import Recommender
 from recommender.export import PLACES, export
 from recommender.fields import as_text
@@ -89,7 +90,7 @@ def show(name: str, id: str, fields: str | None, as_json: bool, **arguments: Any
     recommender related show posts rye-bread.md --limit 3 --fields title,date --json
     """
     engine = Recommender(name)
-    columns = _names(fields) if fields is not None else shown_fields(engine.entry.catalogue)
+    columns = names_of(fields) if fields is not None else shown_fields(engine.entry.catalogue)
     wanted = None if as_json and fields is None else columns
     results = engine.related(id, fields=wanted, **arguments)
     if as_json:
@@ -142,7 +143,7 @@ def export_files(
     server = connect(Settings.from_env())
     catalogue = catalogues.get(server.client, name).catalogue
     usual = [each for each in catalogue.fields if each.lower() in LINKS]
-    columns = [*shown_fields(catalogue), *usual] if fields is None else _names(fields)
+    columns = [*shown_fields(catalogue), *usual] if fields is None else names_of(fields)
     with shown() as progress:
         done = export(
             server, name, to, format, one_file=one_file, limit=limit,
@@ -154,7 +155,3 @@ def export_files(
     else:
         place = done.path if done.files == 1 else f"{done.files:,} files below {done.path}"
         click.echo(f"{name}: neighbours of {done.items:,} items in {place}")
-
-
-def _names(fields: str) -> list[str]:
-    return [name.strip() for name in fields.split(",") if name.strip()]

@@ -43,7 +43,6 @@ INSTALL = (
     " REDIS_URL=redis://127.0.0.1:6379"
 )
 
-
 MODULE_SETTINGS = ("UNION_ITERATOR_HEAP", "1000000")
 """Many alternatives are merged as few are: the other way may go round without end and no time limit
 stops it, as soon as a filter stands beside them (seen on 2.10.5)."""

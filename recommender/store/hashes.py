@@ -58,15 +58,6 @@ def begin_write(
     return Sent(client, [MULTI, *commands, EXEC] if at_once else commands)
 
 
-def write(
-    client: Client,
-    prefix: str,
-    rows: Iterable[Row],
-) -> None:
-    """The same, done when it returns."""
-    begin_write(client, prefix, rows).finish()
-
-
 def read(client: Client, prefix: str, id: str, names: Sequence[str]) -> list[bytes | None] | None:
     """The values of ``names`` of one item, None where there is no such item."""
     with translated():
@@ -78,12 +69,7 @@ def read_many(
     client: Client, prefix: str, ids: Sequence[str], names: Sequence[str]
 ) -> list[list[bytes | None]]:
     """The values of ``names`` of each item in one round trip, all None where there is none."""
-    return values(client, [(prefix + id).encode() for id in ids], names)
-
-
-def values(client: Client, keys: Sequence[bytes], names: Sequence[str]) -> list[list[bytes | None]]:
-    """The same by the items' keys."""
-    return asked(client, [("HMGET", key, *names) for key in keys])
+    return asked(client, [("HMGET", prefix + id, *names) for id in ids])
 
 
 def read_vector(client: Client, prefix: str, id: str, vector: str) -> bytes | None:

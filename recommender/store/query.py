@@ -5,7 +5,6 @@ redisvl's query objects cost 40 % of a call, so they serve for schema and filter
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from recommender.fields import KINDS, TAG_SEPARATOR
 from recommender.store.connection import Client, translated
 from recommender.store.hashes import WRITTEN_AT
 from recommender.store.packed import answered
+from recommender.where import EVERYTHING, both
 
 TIMEOUT_MS = 10_000
 """The engine's own default of 500 ms cuts a query short in silence."""
@@ -81,50 +81,9 @@ def knn(client: Client, query: Knn) -> list[Found]:
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class Sorted:
-    """The first ``rows`` items by a number, the greatest first or, ``ascending``, the least."""
-
-    index: str
-    filter: str
-    by: str
-    ascending: bool
-    rows: int
-    fields: Sequence[str]
-
-
-def many(client: Client, queries: Sequence[Knn | Sorted]) -> list[list[Found]]:
-    """Several queries in one round trip; rows that were sorted have no distance (NaN)."""
-    pipe = client.pipeline(transaction=False)
-    for query in queries:
-        pipe.execute_command(*(_command(query) if isinstance(query, Knn) else _sorting(query)))
-    with translated():
-        try:
-            replies = pipe.execute()
-        except redis.ResponseError as error:
-            raise explained(error, queries[0].index) from error
-    return [
-        _found(reply) if isinstance(query, Knn) else _undistanced(reply)
-        for query, reply in zip(queries, replies, strict=True)
-    ]
-
-
-def _sorting(query: Sorted) -> tuple[Any, ...]:
-    return (
-        "FT.SEARCH", query.index, query.filter,
-        "SORTBY", query.by, "ASC" if query.ascending else "DESC", "LIMIT", 0, query.rows,
-        "RETURN", len(query.fields), *query.fields, "DIALECT", 2, "TIMEOUT", TIMEOUT_MS,
-    )  # fmt: skip
-
-
-def _undistanced(reply: Any) -> list[Found]:
-    rows = zip(reply[1::2], reply[2::2], strict=True)
-    return [Found(key, math.nan, pairs) for key, pairs in rows if pairs]
-
-
 def _command(query: Knn) -> tuple[Any, ...]:
     where = query.filter
-    if query.policy == "each" and where == "*":
+    if query.policy == "each" and where == EVERYTHING:
         # The policy goes only with a filter, so here is one that every item passes.
         where = f"(@{WRITTEN_AT}:[-inf +inf])"
     how = {
@@ -168,13 +127,10 @@ def meeting(client: Client, index: str, filter: str, keys: Sequence[bytes]) -> s
 class Span(NamedTuple):
     """How a number is spread.
 
-    Below ``bottom`` lies 1 % of the items, below ``low`` 10 %, above ``high`` 10 %, above ``top``
-    1 %: about, as the engine estimates them.
+    Above ``high`` lie 10 % of the items, above ``top`` 1 %: about, as the engine estimates them.
     """
 
     least: float
-    bottom: float
-    low: float
     high: float
     top: float
     greatest: float
@@ -186,8 +142,6 @@ def span(client: Client, index: str, field: str) -> Span | None:
         client, index, f"@{field}:[-inf +inf]",
         "LOAD", 1, f"@{field}", "GROUPBY", 0,
         "REDUCE", "MIN", 1, f"@{field}", "AS", "least",
-        "REDUCE", "QUANTILE", 2, f"@{field}", "0.01", "AS", "bottom",
-        "REDUCE", "QUANTILE", 2, f"@{field}", "0.1", "AS", "low",
         "REDUCE", "QUANTILE", 2, f"@{field}", "0.9", "AS", "high",
         "REDUCE", "QUANTILE", 2, f"@{field}", "0.99", "AS", "top",
         "REDUCE", "MAX", 1, f"@{field}", "AS", "greatest",
@@ -235,9 +189,8 @@ def tag_counts(client: Client, index: str, filter: str, field: str) -> dict[str,
 
 def number_range(client: Client, index: str, filter: str, field: str) -> tuple[int, float, float]:
     """(how many items have a value, lowest, highest) of a number field under the filter."""
-    present = f"@{field}:[-inf +inf]"
     rows = _aggregate(
-        client, index, present if filter == "*" else f"({filter} {present})",
+        client, index, both(filter, f"@{field}:[-inf +inf]"),
         "LOAD", 1, f"@{field}", "GROUPBY", 0, "REDUCE", "COUNT", 0, "AS", "n",
         "REDUCE", "MIN", 1, f"@{field}", "AS", "low", "REDUCE", "MAX", 1, f"@{field}", "AS", "high",
     )  # fmt: skip
