@@ -83,7 +83,8 @@ class Answering:
         found = self.results(view, question.vector, shown, page.limit, ranking.exact, began)
         if token is None or base is None:
             return found
-        pool = Pool(self._name, view.entry.generation, digest, base, rows, question.fields)
+        labels = {name: own for name, own in question.fields.items() if isinstance(own, list)}
+        pool = Pool(self._name, view.entry.generation, digest, base, rows, labels)
         return replace(found, next=pools.begin(self._client, pool, page.end))
 
     def _following(

@@ -33,6 +33,9 @@ from recommender.store.connection import Client
 from recommender.store.packed import asked
 from recommender.view import View
 
+COMPARED = ("text", "tag", "number")
+"""Types of fields that a question may be relative to: a stored one may hold anything."""
+
 MAX_IMAGE = 20 * 1024 * 1024
 """Longest image, in bytes."""
 
@@ -172,15 +175,16 @@ class Asking:
     def _stored(
         self, view: View, id: str, shares: Mapping[str, float]
     ) -> tuple[dict[str, Any], dict[str, Rows]]:
-        """An item's fields and its vectors. Raises UnknownItem."""
+        """What of an item's fields can be compared, and its vectors. Raises UnknownItem."""
         catalogue = view.entry.catalogue
-        names = [*map(vector_field, shares), *catalogue.fields]
+        fields = [name for name, spec in catalogue.fields.items() if spec.type in COMPARED]
+        names = [*map(vector_field, shares), *fields]
         [values] = asked(self._client, [("HMGET", view.prefix + id, *names)])
         blobs = dict(zip(shares, values, strict=False))
         if None in blobs.values():
             raise unknown_item(catalogue.name, id)
         rows = {name: self._read(view.entry, id, name, blob) for name, blob in blobs.items()}
-        return view.fields(list(catalogue.fields), values[len(shares) :]), rows
+        return view.fields(fields, values[len(shares) :]), rows
 
     def _looked_up(
         self, view: View, parameter: str, id: str, other: Any, shares: Mapping[str, float]

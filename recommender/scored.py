@@ -91,7 +91,7 @@ class Scored:
             boosts[boost.text] = round(boosts.get(boost.text, 0.0) + boost.weight * signal, 6)
         reasons: dict[str, Any] = {} if self._ranking.mode == "text" else self._nearness(at)
         reasons |= {"boosts": boosts, "total": float(self.totals[at])}
-        if question.likes and len(question.likes) > 1 and self._ranking.mode != "text":
+        if len(question.likes) > 1:
             reasons["nearest"] = question.likes[found.liked[at]]
         if not math.isnan(found.words[at]):
             reasons["words"] = {

@@ -83,8 +83,12 @@ DEFAULTS: Mapping[str, Any] = {
 }  # fmt: skip
 """What each wish is where it is not given."""
 
-PAGED = ("limit", "offset", "where", "exclude", "fields", "min_score", "min_relevance", "exact")
-"""Wishes that the index itself can meet, without a ranking (and ``using``, of one vector)."""
+PAGED = frozenset(
+    ("limit", "offset", "where", "exclude", "fields", "min_score", "min_relevance", "exact",
+     "preset")
+)  # fmt: skip
+"""Wishes that the index itself can meet, without a ranking (and ``using``, of one vector); those of
+a preset stand beside its name by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,7 @@ def check_known(wishes: Mapping[str, Any]) -> None:
 def is_plain(wishes: Mapping[str, Any]) -> bool:
     """Whether the index alone can answer: nothing is asked for that needs a ranking."""
     return all(
-        name in (*PAGED, "preset")
+        name in PAGED
         or (name == "using" and isinstance(value, str) and ":" not in value)
         or _is_default(DEFAULTS[name], value)
         for name, value in wishes.items()

@@ -235,3 +235,31 @@ def test_items_that_vanish_while_they_are_ranked(
         assert found.complete == (len(found) == 40)
     if lost == "item":
         assert engine.similar("t000", **wishes).items == []
+
+
+def test_what_a_stored_field_holds_costs_no_answer(load: Load, open_catalogue: Open) -> None:
+    """Lists of what is no text, mappings and places are kept and shown, and never compared."""
+    catalogue = Catalogue.from_dict(
+        {
+            "name": "stored",
+            "fields": {
+                "kind": {"type": "tag"}, "title": {"type": "text"}, "place": {"type": "geo"},
+                "extra": {"type": "stored"}, "is_new": {"type": "stored"},
+            },
+            "vectors": {"v": {"embedder": "given", "column": "v", "index": "flat"}},
+        }
+    )  # fmt: skip
+    things = [
+        {"id": f"t{n}", "kind": ["a", "b"], "title": "A thing", "place": "2.35,48.85",
+         "extra": [n, {"x": None}, "a"], "is_new": True, "v": [1, n]}
+        for n in range(9)
+    ]  # fmt: skip
+    load(catalogue, things)
+    engine = open_catalogue("stored")
+    first = engine.similar("t0", explain=True, limit=3, next="start")
+    second = engine.similar("t0", explain=True, limit=3, next=first.next)
+    liked = engine.recommend(["t0", "t1"], explain=True, mode="hybrid", limit=3)
+    for found in (first, second, liked):
+        assert len(found) == 3
+        assert [dict(hit.why or {})["shared"] for hit in found] == [{"kind": ["a", "b"]}] * 3
+    assert first.items[0].fields["extra"] == [1, {"x": None}, "a"]

@@ -60,7 +60,7 @@ class Pool:
     """The ranked answer to one question, best first, each id once.
 
     ``asked`` tells questions apart (see :func:`asked_of`); ``filter`` is the engine's own text,
-    which every hit has to meet when it is shown; ``seed`` are the fields that a ``why`` looks at.
+    which every hit has to meet when it is shown; ``seed`` are the labels that a ``why`` looks at.
     """
 
     catalogue: str
