@@ -1,14 +1,11 @@
-"""The application factory: where the HTTP face is put together."""
+"""The application factory: the HTTP face by itself, at the root of its address."""
 
 from __future__ import annotations
 
 from flask import Flask
-from flask.json.provider import DefaultJSONProvider
 
-from api import keys, problems
-from api.catalogues import OpenCatalogues
-from api.items import reading, writing
-from api.views import health, v1
+from api import problems
+from api.plugin import recommendations
 from recommender import Settings
 
 
@@ -17,14 +14,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Redis is reached when the first request needs it, so a server may start before its Redis.
     """
-    app = Flask("api")
-    provider = DefaultJSONProvider(app)
-    provider.sort_keys, provider.ensure_ascii, provider.compact = False, False, True
-    app.json = provider
-    settings = settings or Settings.from_env()
-    app.extensions["recommender"] = OpenCatalogues(settings)
-    keys.register(app, settings)
-    for blueprint in (health, v1, reading, writing):
-        app.register_blueprint(blueprint)
-    problems.register(app)
+    app = Flask("api", static_folder=None)
+    app.register_blueprint(recommendations(settings))
+    problems.register(app)  # for addresses that are nobody's, too
     return app

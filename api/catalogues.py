@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import cast
-
-from flask import current_app
 
 from recommender import Recommender, Settings, Writer
 from recommender.errors import UnknownCatalogue
@@ -59,8 +56,3 @@ class OpenCatalogues:
         for known in (self._open, self._writers):
             for name in [name for name in known if repr(name) in error.message]:
                 known.pop(name, None)
-
-
-def opened() -> OpenCatalogues:
-    """The catalogues of the application that handles this request."""
-    return cast(OpenCatalogues, current_app.extensions["recommender"])

@@ -6,20 +6,21 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
-from api import keys
+from api import access
+from api.answers import answer
 from api.bodies import read_batches, read_object
-from api.catalogues import opened
 from api.parameters import check_encoding, check_known, flag, names, required
 from api.problems import problem
+from api.state import opened
 from recommender import Outcome, RecommenderError
 from recommender.errors import InvalidParameter, RecordError, UnknownItem, suggest
 
 reading = Blueprint("reading", __name__, url_prefix="/v1")
-reading.before_request(keys.check_read)
+reading.before_request(access.check_read)
 writing = Blueprint("writing", __name__, url_prefix="/v1")
-writing.before_request(keys.check_write)
+writing.before_request(access.check_write)
 writing.before_request(check_encoding)
 
 LISTED = 10_000
@@ -32,12 +33,12 @@ def get_item(catalogue: str) -> Response:
     check_known(("id", "fields", "vectors"))
     vectors = flag("vectors")
     item = opened().get(catalogue).item(required("id"), fields=names("fields"), vectors=vectors)
-    answer = {"id": item.id, "fields": item.fields}
-    return jsonify(answer | {"vectors": item.vectors} if item.vectors else answer)
+    found = {"id": item.id, "fields": item.fields}
+    return answer(found | {"vectors": item.vectors} if item.vectors else found)
 
 
 @writing.put("/<catalogue>/items")
-def put_item(catalogue: str) -> tuple[Response, int]:
+def put_item(catalogue: str) -> Response:
     """One whole item, new or in the place of the one that was there."""
     check_known(("id",))
     id = required("id")
@@ -45,7 +46,7 @@ def put_item(catalogue: str) -> tuple[Response, int]:
     [outcome] = opened().writer(catalogue).put([{"fields": {}, **body, "id": id}])
     if outcome.result == "rejected":
         raise RecordError(outcome.detail)
-    return jsonify(_shaped(outcome)), 201 if outcome.result == "created" else 200
+    return answer(_shaped(outcome), 201 if outcome.result == "created" else 200)
 
 
 @writing.post("/<catalogue>/items")
@@ -65,7 +66,7 @@ def post_items(catalogue: str) -> Response:
         raise InvalidParameter("body", "the body holds no record", remedy="Send one or more")
     if tally.counts["rejected"] == tally.count:
         return problem(400, "all_rejected", "every record was rejected", **tally.to_dict())
-    return jsonify(tally.to_dict())
+    return answer(tally.to_dict())
 
 
 @writing.patch("/<catalogue>/items")
@@ -79,7 +80,7 @@ def patch_item(catalogue: str) -> Response:
             "body", "the body changes nothing", remedy='Send {"fields": {"price": 12}}'
         )
     outcome = opened().writer(catalogue).patch(id, body.get("fields"), body.get("vectors"))
-    return jsonify(_shaped(outcome))
+    return answer(_shaped(outcome))
 
 
 @writing.delete("/<catalogue>/items")
@@ -90,7 +91,7 @@ def delete_items(catalogue: str) -> Response:
     deleted = opened().writer(catalogue).delete(ids)
     if not deleted:
         raise UnknownItem(f"there is none of these items in {catalogue!r}", parameter="id")
-    return jsonify({"deleted": deleted})
+    return answer({"deleted": deleted})
 
 
 class Tally:

@@ -1,23 +1,19 @@
-"""Who may read and who may write: keys in a header, compared in constant time."""
+"""Who may read and who may write: keys, compared in constant time."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import cast
-
-from flask import Flask, current_app, request
 
 from recommender import Settings
 from recommender.errors import InvalidKey, NotAllowed, ReadOnly
 
-EXTENSION = "recommender-keys"
 REMEDY = "Send one as Authorization: Bearer KEY, or as X-API-Key: KEY"
 
 
 class Keys:
-    """The keys of one application."""
+    """The keys of one instance."""
 
     def __init__(self, settings: Settings) -> None:
         self._readers = [_digest(key.encode()) for key in settings.read_keys]
@@ -48,36 +44,6 @@ class Keys:
             raise InvalidKey("a key is needed here", remedy=REMEDY)
         if not _is_among(given, [*self._readers, *self._writers]):
             raise InvalidKey("this key is not one of the server's", remedy=REMEDY)
-
-
-def register(app: Flask, settings: Settings) -> None:
-    """Gives ``app`` the keys of ``settings``."""
-    app.extensions[EXTENSION] = Keys(settings)
-
-
-def check_read() -> None:
-    """Before a request that reads. OPTIONS needs no key: browsers ask it without one."""
-    if request.method != "OPTIONS":
-        _keys().check_read(_given())
-
-
-def check_write() -> None:
-    """Before a request that writes."""
-    if request.method != "OPTIONS":
-        _keys().check_write(_given())
-
-
-def _keys() -> Keys:
-    return cast(Keys, current_app.extensions[EXTENSION])
-
-
-def _given() -> bytes | None:
-    """The request's key; ``X-API-Key`` goes first: the other header may be a proxy's."""
-    key = request.headers.get("X-API-Key")
-    if key is None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        key = token if scheme.lower() == "bearer" else None
-    return key.strip().encode(errors="surrogatepass") if key and key.strip() else None
 
 
 def _is_among(given: bytes | None, digests: Iterable[bytes]) -> bool:

@@ -7,10 +7,10 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response
+from flask import Blueprint, Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from api.catalogues import opened
+from api.state import opened
 from recommender import errors
 from recommender.errors import RecommenderError
 
@@ -37,11 +37,11 @@ STATUS: list[tuple[type[RecommenderError], int]] = [
 RETRY_SECONDS = 2
 
 
-def register(app: Flask) -> None:
-    """Makes every error of ``app`` a problem document."""
-    app.register_error_handler(RecommenderError, _ours)
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(Exception, _unexpected)
+def register(part: Flask | Blueprint) -> None:
+    """Makes every error of an application, or of a blueprint's own routes, a problem document."""
+    part.register_error_handler(RecommenderError, _ours)
+    part.register_error_handler(HTTPException, _http)
+    part.register_error_handler(Exception, _unexpected)
 
 
 def _ours(error: RecommenderError) -> Response:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
-from api import keys
+from api import access
+from api.answers import answer
 from api.bodies import read_object
-from api.catalogues import opened
 from api.parameters import LISTED, body_wishes, check_known, names, required, wishes
+from api.state import opened
 from recommender import Facet, Recommender
 from recommender.arguments import check_text
 from recommender.errors import IndexNotReady, RecommenderError
 from recommender.wishes import DEFAULTS
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
-v1.before_request(keys.check_read)
+v1.before_request(access.check_read)
 health = Blueprint("health", __name__)
 
 logger = logging.getLogger(__name__)
@@ -27,28 +28,28 @@ logger = logging.getLogger(__name__)
 def list_catalogues() -> Response:
     """The names of all catalogues."""
     check_known(())
-    return jsonify({"catalogues": opened().names()})
+    return answer({"catalogues": opened().names()})
 
 
 @v1.get("/<catalogue>")
 def describe(catalogue: str) -> Response:
     """One catalogue: fields, vectors, counts, and whether its index is complete."""
     check_known(())
-    return jsonify(_described(opened().get(catalogue)))
+    return answer(_described(opened().get(catalogue)))
 
 
 @v1.get("/<catalogue>/similar")
 def similar(catalogue: str) -> Response:
     """The items most like the one with this id."""
     check_known(("id", *DEFAULTS))
-    return jsonify(opened().get(catalogue).similar(required("id"), **wishes()).to_dict())
+    return answer(opened().get(catalogue).similar(required("id"), **wishes()).to_dict())
 
 
 @v1.get("/<catalogue>/related")
 def related(catalogue: str) -> Response:
     """The stored neighbours of the item with this id."""
     check_known(("id", *LISTED))
-    return jsonify(opened().get(catalogue).related(required("id"), **wishes()).to_dict())
+    return answer(opened().get(catalogue).related(required("id"), **wishes()).to_dict())
 
 
 @v1.get("/<catalogue>/search")
@@ -56,7 +57,7 @@ def search(catalogue: str) -> Response:
     """The items closest to some words."""
     check_known(("q", *DEFAULTS))
     text = check_text("q", required("q"))
-    return jsonify(opened().get(catalogue).search(text, **wishes()).to_dict())
+    return answer(opened().get(catalogue).search(text, **wishes()).to_dict())
 
 
 @v1.post("/<catalogue>/similar")
@@ -65,7 +66,7 @@ def similar_by_body(catalogue: str) -> Response:
     check_known(())
     body = body_wishes(read_object(), "id")
     id = check_text("id", body.pop("id", None))
-    return jsonify(opened().get(catalogue).similar(id, **body).to_dict())
+    return answer(opened().get(catalogue).similar(id, **body).to_dict())
 
 
 @v1.post("/<catalogue>/search")
@@ -73,7 +74,7 @@ def search_by_body(catalogue: str) -> Response:
     """The items closest to a text, a vector or an image, which is base64."""
     check_known(())
     body = body_wishes(read_object(), "text", "vector", "image")
-    return jsonify(opened().get(catalogue).search(**body).to_dict())
+    return answer(opened().get(catalogue).search(**body).to_dict())
 
 
 @v1.post("/<catalogue>/recommend")
@@ -81,7 +82,7 @@ def recommend(catalogue: str) -> Response:
     """The items most like several others, and unlike some."""
     check_known(())
     body = body_wishes(read_object(), "like", "unlike", "strategy", "half_life")
-    return jsonify(opened().get(catalogue).recommend(**body).to_dict())
+    return answer(opened().get(catalogue).recommend(**body).to_dict())
 
 
 @v1.get("/<catalogue>/facets")
@@ -91,14 +92,14 @@ def facets(catalogue: str) -> Response:
     engine = opened().get(catalogue)
     where = request.args.getlist("where")
     found = engine.facets(names("fields"), where=where)
-    answer = {facet.field: _shaped(facet) for facet in found}
-    return jsonify({"catalogue": catalogue, "items": engine.count(where), "facets": answer})
+    shaped = {facet.field: _shaped(facet) for facet in found}
+    return answer({"catalogue": catalogue, "items": engine.count(where), "facets": shaped})
 
 
 @health.get("/healthz")
 def alive() -> Response:
     """Whether this process answers."""
-    return jsonify({"status": "ok"})
+    return answer({"status": "ok"})
 
 
 @health.get("/readyz")
@@ -111,12 +112,9 @@ def ready() -> Response:
     except RecommenderError as error:
         # Nobody asks for a key here, so what is told tells no address and no catalogue's name.
         logger.warning("not ready: %s", error.message)
-        response = jsonify({"status": "not ready", "detail": "Redis does not answer as it should"})
-        response.status_code = 503
-        return response
-    response = jsonify({"status": "not ready" if waiting else "ready", "indexing": waiting})
-    response.status_code = 503 if waiting else 200
-    return response
+        return answer({"status": "not ready", "detail": "Redis does not answer as it should"}, 503)
+    status = "not ready" if waiting else "ready"
+    return answer({"status": status, "indexing": waiting}, 503 if waiting else 200)
 
 
 def _indexed(engine: Recommender) -> float:

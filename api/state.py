@@ -1,0 +1,44 @@
+"""What one registered blueprint holds, found again by the request that it handles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app, request
+from flask.sansio.app import App
+
+from api.catalogues import OpenCatalogues
+from api.keys import Keys
+from recommender import Settings
+
+EXTENSION = "recommender"
+
+
+@dataclass(frozen=True)
+class State:
+    """One instance's settings, its keys, and the catalogues that it has open."""
+
+    settings: Settings
+    keys: Keys
+    catalogues: OpenCatalogues
+
+    @classmethod
+    def of(cls, settings: Settings) -> State:
+        """The state of a new instance; Redis is reached when a request needs it."""
+        return cls(settings, Keys(settings), OpenCatalogues(settings))
+
+    def keep(self, app: App, name: str) -> None:
+        """Gives ``app`` this state for the blueprint that is registered as ``name``."""
+        app.extensions.setdefault(EXTENSION, {})[name] = self
+
+
+def state() -> State:
+    """The state of the instance whose blueprint handles this request."""
+    known = current_app.extensions[EXTENSION]
+    return next(cast(State, known[name]) for name in request.blueprints if name in known)
+
+
+def opened() -> OpenCatalogues:
+    """The open catalogues of the instance that handles this request."""
+    return state().catalogues
