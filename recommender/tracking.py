@@ -59,7 +59,9 @@ def _known(
     for number, event in events:
         missing = [id for id in (event.id, event.seed) if id is not None and id not in there]
         if missing:
-            rejects.append(Reject(_place(number), f"there is no item {missing[0]!r}", event.id))
+            rejects.append(
+                Reject(_place(number), f"there is no item {brief(missing[0])}", event.id)
+            )
         else:
             kept.append(event)
     return kept

@@ -65,6 +65,5 @@ def export(name: str) -> None:
     recommender events export movies > events.ndjson
     recommender evaluate relevance movies --judgements events.ndjson
     """
-    out = click.get_text_stream("stdout")
     for event in Recommender(name).events():
-        out.write(json.dumps(event.to_dict()) + "\n")  # ASCII: no terminal's encoding harms an id
+        click.echo(json.dumps(event.to_dict()))  # ASCII: no terminal's encoding harms an id
