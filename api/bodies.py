@@ -29,8 +29,8 @@ READ = 16 * 1024
 BOM = b"\xef\xbb\xbf"
 
 
-def read_object(limit: int = MAX_BODY) -> dict[str, Any]:
-    """The JSON object of the request, of at most ``limit`` bytes.
+def read_object(limit: int | None = None) -> dict[str, Any]:
+    """The JSON object of the request, of at most ``limit`` bytes (None: MAX_BODY).
 
     Raises InvalidParameter ("body"), 413 and 415.
     """
@@ -69,8 +69,8 @@ def check_type(*allowed: str) -> str:
     return request.mimetype
 
 
-def _whole(limit: int = MAX_BODY) -> Any:
-    body = _Incoming(limit=limit).readall() or b""
+def _whole(limit: int | None = None) -> Any:
+    body = _Incoming(limit=limit or MAX_BODY).readall() or b""
     if not body.strip():
         raise InvalidParameter("body", "the body is empty", remedy="Send JSON in it")
     try:
