@@ -23,7 +23,7 @@ from recommender.errors import InvalidParameter, StoreFull, UnknownCatalogue
 from recommender.evaluate import relevance
 from recommender.events import WEIGHTS, check_event
 from recommender.judgements import Judgements
-from recommender.store import events, hashes
+from recommender.store import catalogues, events, hashes
 from recommender.store.connection import Server
 from recommender.tune import tune
 
@@ -91,6 +91,20 @@ def test_what_is_tracked_is_read_in_its_order(writer: Writer, open_catalogue: Op
 def test_every_type_is_taken_and_none_other(writer: Writer) -> None:
     given = [click(type=type) for type in WEIGHTS]
     assert writer.track([*given, click(type="share")])[0].place == "event 5"
+
+
+def test_whole_numbers_are_ids_too(load: Load, server: Server, settings: Settings) -> None:
+    load(BOOKS, [{"id": 7, "v": [1, 0]}, {"id": "8", "v": [0, 1]}])
+    writer = Writer("books", settings=settings, server=server)
+    assert writer.track([{"type": "view", "id": 7, "user": 12, "seed": 8}]) == []
+    [event] = kept(server)
+    assert (event.id, event.user, event.seed) == ("7", "12", "8")
+
+
+def test_events_wait_for_no_load(writer: Writer, server: Server) -> None:
+    with catalogues.locked(server.client, "books", pytest.fail):
+        assert writer.track([click()]) == []
+    assert len(kept(server)) == 1
 
 
 def test_nothing_is_tracked_of_nothing(writer: Writer, server: Server) -> None:
