@@ -10,9 +10,10 @@ from api.events import events
 from api.items import reading, writing
 from api.state import State
 from api.views import health, v1
+from api.widget import widget
 from recommender import Settings
 
-PARTS = (health, v1, reading, writing, events)
+PARTS = (health, v1, reading, writing, events, widget)
 """The blueprints that every instance consists of; they hold routes and no state."""
 
 
