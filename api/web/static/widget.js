@@ -26,7 +26,7 @@ const fill = (row, values) => {
 	for (const node of [row, ...row.querySelectorAll(":not(script, style)")]) {
 		const { href, src, alt } = node.attributes;
 		for (const part of [href, src, alt, ...node.childNodes]) {
-			if (!/{/.test(part?.nodeValue) || part.nodeType > 3) continue;
+			if (!/{|^$/.test(part?.nodeValue) || part.nodeType > 3) continue;
 			const isUrl = /href|src/.test(part.name);
 			let isBad = false;
 			part.nodeValue = part.nodeValue.replace(/{(.*?)}/g, (_, names, start) => {
@@ -118,10 +118,10 @@ customElements.get(TAG) ?? customElements.define(TAG, class extends HTMLElement 
 });
 
 if (script?.dataset.catalogue) {
-	const element = document.createElement(TAG), target = document.querySelector(script.dataset.target);
+	const more = document.createElement(TAG), target = document.querySelector(script.dataset.target);
 	const given = { api: usual.api, ...script.dataset };
-	for (const name in given) element.setAttribute(name === "id" ? "item" : name, given[name]);
-	(target ?? script).after(element);
-	element.append(target ?? "");
+	for (const name in given) more.setAttribute(name === "id" ? "item" : name, given[name]);
+	(target ?? script).after(more);
+	more.append(target ?? "");
 }
 }
