@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
 from browser import Visiting
 from conftest import ROOT
-from outside import Client
+from outside import Client, served
 from playwright.sync_api import expect
 from widget_pages import (
     FALLBACK,
@@ -25,6 +26,7 @@ from widget_pages import (
     warned,
 )
 
+from api import create_app
 from recommender import Settings
 from recommender.related import build
 from recommender.store.connection import Server
@@ -54,6 +56,11 @@ def test_the_script_is_small_and_says_how_long_it_may_be_kept(pages: Pages) -> N
     assert (again.status, again.body) == (304, b"")
     assert client.send("GET", "/widget.css", headers=known).status == 200
     assert client.send("HEAD", "/widget.js").body == b""
+
+
+def test_the_script_needs_no_key(settings: Settings) -> None:
+    with served(create_app(replace(settings, read_keys=("k" * 16,)))) as client:
+        assert [client.get(path).status for path in ("/widget.js", "/widget.css")] == [200, 200]
 
 
 def test_an_element_shows_what_is_like_its_item(pages: Pages, visit: Visiting) -> None:

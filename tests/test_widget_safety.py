@@ -199,6 +199,15 @@ def test_a_strict_policy_refuses_nothing(pages: Pages, visit: Visiting, policy: 
     expect(page.locator("[style], style, [onclick]")).to_have_count(0)
 
 
+def test_a_policy_that_forbids_the_api_keeps_what_the_page_holds(
+    pages: Pages, visit: Visiting
+) -> None:
+    policy = "default-src 'none'; script-src 'self'"
+    page, warning = warned(visit, pages.put(more(), policy=policy))
+    assert "Failed to fetch" in warning
+    expect(page.get_by_role("link", name="All posts")).to_be_visible()
+
+
 def test_a_keyboard_is_enough(pages: Pages, visit: Visiting) -> None:
     page = visit(pages.put(more('catalogue="films" item="f0"'))).page
     titles(page)
