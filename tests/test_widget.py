@@ -124,6 +124,18 @@ def test_links_are_made_of_a_pattern_or_of_the_item(pages: Pages, visit: Visitin
     expect(page.locator("more-like-this img")).to_have_count(0)
 
 
+def test_dates_are_days_to_read(pages: Pages, visit: Visiting, settings: Settings) -> None:
+    dated = [
+        {"id": "seed", "title": "seed"},
+        {"id": "a", "title": "A", "date": 1717804800, "url": "/"},
+        {"id": "b", "title": "B", "url": "/"},
+    ]
+    load_things(pages.server, settings, "dated", *dated)
+    page = visit(pages.put(more('catalogue="dated" item="seed" note="{day}"'))).page
+    expect(links(page).first).to_be_visible()
+    assert links(page).all_inner_texts() == ["A\n2024-06-08", "B"]
+
+
 def test_what_leads_nowhere_is_not_shown(pages: Pages, visit: Visiting) -> None:
     page, warning = warned(visit, pages.put(more('catalogue="posts" item="bread/rye.md"')))
     assert warning == "<more-like-this>: no item has a link"
@@ -250,6 +262,17 @@ def test_templates_say_how_an_item_looks(pages: Pages, visit: Visiting) -> None:
     page.evaluate("document.querySelector('more-like-this').setAttribute('item', 'gone')")
     expect(page.get_by_text("All posts")).to_be_visible()
     expect(page.locator(".card")).to_have_count(0)
+
+
+def test_templates_never_write_code(pages: Pages, visit: Visiting) -> None:
+    code = '<script>document.title = "{title}"</script><style>b { color: {title} }</style>'
+    link = '<a href="{url}" onclick="{title}" style="color: {title}">{title}</a>'
+    content = f"<template>{link}{code}</template>"
+    page = visit(pages.put(more('catalogue="films" item="f0" limit="1"', content))).page
+    assert titles(page) == ["Film 1"]
+    assert page.title() == "{title}"
+    assert links(page).get_attribute("onclick") == "{title}"
+    assert page.locator("li style").text_content() == "b { color: {title} }"
 
 
 def test_templates_load_nothing_before_they_are_filled(pages: Pages, visit: Visiting) -> None:
