@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -63,6 +64,20 @@ class Settings:
             read_keys=_keys("RECOMMENDER_READ_KEYS", get("RECOMMENDER_READ_KEYS")),
             write_keys=_keys("RECOMMENDER_WRITE_KEYS", get("RECOMMENDER_WRITE_KEYS")),
         )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Settings from an application's ``config``, under the names that the environment has.
+
+        What ``config`` lacks, or has as None, is the environment's; an empty text unsets it. Lists
+        are for keys; paths and numbers are taken as they are. Raises what :meth:`from_env` raises.
+        """
+        given = {
+            name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            for name, value in config.items()
+            if value is not None
+        }
+        return cls.from_env({**os.environ, **given})
 
 
 def _home(given: str | None) -> Path:

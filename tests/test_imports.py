@@ -52,7 +52,7 @@ ONLY_IN = {
     "hiredis": ["recommender.store"],
     "redis": ["recommender.store", "recommender.where"],
     "redisvl": ["recommender.store", "recommender.where"],
-    "flask": ["api"],
+    "flask": ["api", "recommender.cli.plugin"],
     "werkzeug": ["api"],
     "click": ["recommender.cli"],
     "rich": ["recommender.cli"],

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from recommender import presets
+from recommender.cli.context import chosen_settings
 from recommender.cli.evaluate import judgement_options, k_option, liked_option, read_judgements
 from recommender.cli.measures import FEW
 from recommender.cli.output import json_option, print_json, print_table
@@ -53,7 +54,7 @@ def tune(
     recommender tune movies --judgements judgements.csv --half open --preset tuned
     recommender tune movies --judgements ratings.csv --liked-above 3.5 --without popularity
     """
-    engine = Recommender(name)
+    engine = Recommender(name, settings=chosen_settings())
     if preset is not None:  # not after minutes of fitting
         presets.check(engine.entry.catalogue.with_presets({preset: {}}))
     given = read_judgements(judgements, liked_above)
