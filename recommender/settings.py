@@ -69,13 +69,13 @@ class Settings:
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
         """Settings from an application's ``config``, under the names that the environment has.
 
-        What ``config`` lacks, or has as None, is the environment's; an empty text unsets it. Lists
-        are for keys; paths and numbers are taken as they are. Raises what :meth:`from_env` raises.
+        What ``config`` lacks, or has as None, is the environment's; an empty text unsets it. Keys
+        may be a list, a home a path, a number a number. Raises what :meth:`from_env` raises.
         """
         given = {
             name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
             for name, value in config.items()
-            if value is not None
+            if isinstance(value, (str, int, Path, list, tuple))
         }
         return cls.from_env({**os.environ, **given})
 
