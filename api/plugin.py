@@ -8,12 +8,13 @@ from flask import Blueprint, Flask, current_app
 from flask.blueprints import BlueprintSetupState
 
 from api import problems
+from api.events import events
 from api.items import reading, writing
 from api.state import EXTENSION, State
 from api.views import health, v1
 from recommender import Recommender, RecommenderError, Settings, Writer
 
-PARTS = (health, v1, reading, writing)
+PARTS = (health, v1, reading, writing, events)
 """The blueprints that every instance consists of; they hold routes and no state."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -138,3 +140,17 @@ def test_several_instances_have_to_be_named(shell: Shell, installed: str, other_
     for name, listed in (("here", []), ("there", ["posts"])):
         shown = flask(shell, installed, "recommender", "--instance", name, "catalogues", "--json")
         assert [one["name"] for one in shown.json["catalogues"]] == listed
+
+
+def test_no_command_looks_past_its_context() -> None:
+    calls = {
+        (path.name, ast.unparse(node))
+        for path in (ROOT / "recommender" / "cli").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    }
+    environment = {(name, call) for name, call in calls if call.startswith("Settings.from_env")}
+    assert environment == {("context.py", "Settings.from_env()")}
+    opened = {call for _, call in calls if re.match(r"(Recommender|Writer|connect)\(", call)}
+    assert [call for call in opened if "settings" not in call] == []
+    assert len(opened) > 3
