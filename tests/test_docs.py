@@ -168,18 +168,7 @@ def test_every_block_does_what_the_page_says(page: str, shell: Shell) -> None:
         shell.run("recommender load samples/movies.csv")
         shell.serve(f"recommender serve --port {shell.port}")
     for language, body in blocks:
-        if named := FILE.match(body):
-            shell.save(named[1], body)
-        if language == "console":
-            for command, expected in _commands(body):
-                _compare(command, shell.run(command), shell.here(expected))
-        elif language == "python" and not named:
-            shell.run(f"{shlex.quote(sys.executable)} -W error -c {shlex.quote(body)}")
-        elif language == "yaml":
-            catalogue = Catalogue.from_yaml(body)
-            assert Catalogue.from_yaml(catalogue.to_yaml()) == catalogue
-        elif not named:
-            pytest.fail(f"{page} has a block in {language}, which nobody runs")
+        _follow(shell, language, body)
 
 
 def test_the_loader_that_contributing_shows_reads_as_ours_do(tmp_path: Path) -> None:
@@ -201,6 +190,23 @@ def test_links_lead_somewhere(page: str) -> None:
     for target in LINKS.findall((ROOT / page).read_text(encoding="utf-8")):
         if "://" not in target:
             assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def _follow(shell: Shell, language: str, body: str) -> None:
+    """Does what a reader does with a block: saves it, types it, runs it."""
+    named = FILE.match(body)
+    if named:
+        shell.save(named[1], body)
+    if language == "console":
+        for command, expected in _commands(body):
+            _compare(command, shell.run(command), shell.here(expected))
+    elif language == "yaml":
+        catalogue = Catalogue.from_yaml(body)
+        assert Catalogue.from_yaml(catalogue.to_yaml()) == catalogue
+    elif language == "python" and not named:
+        shell.run(f"{shlex.quote(sys.executable)} -W error -c {shlex.quote(body)}")
+    elif not named:
+        pytest.fail(f"nobody runs a block in {language}")
 
 
 def _commands(body: str) -> Iterator[tuple[str, str]]:
