@@ -27,6 +27,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from openai_server import OpenAIServer
+from outside import plain
 
 from loaders import Options
 from recommender import Catalogue, Record, Reject
@@ -101,7 +102,7 @@ class Shell:
         )  # fmt: skip
         assert self.server.stdout is not None
         lines = []
-        for line in self.server.stdout:
+        for line in map(plain, self.server.stdout):
             lines.append(line)
             if line.startswith(STARTED):
                 break
