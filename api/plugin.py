@@ -19,18 +19,16 @@ PARTS = (health, v1, reading, writing, events)
 
 
 def recommendations(settings: Settings | None = None, *, name: str = "recommender") -> Blueprint:
-    """A blueprint that answers about the catalogues of ``settings``.
+    """A blueprint that answers about the catalogues of ``settings`` (the environment's).
 
-    ``app.register_blueprint(recommendations(), url_prefix="/recommendations")``. Without
-    ``settings`` those of ``app.config`` count, then those of the environment, when it is
-    registered; RecommenderError where they cannot be used. It may be registered with several
-    applications, and under several names with one: each has connections of its own, made when the
-    first request needs Redis.
+    ``app.register_blueprint(recommendations(), url_prefix="/recommendations")``. It may be
+    registered under several names and with several applications: each time it has connections of
+    its own, made when the first request needs Redis.
     """
+    chosen = settings or Settings.from_env()
     blueprint = Blueprint(name, "api")
 
     def keep(setup: BlueprintSetupState) -> None:
-        chosen = settings or Settings.from_config(setup.app.config)
         State.of(chosen).keep(setup.app, f"{setup.name_prefix}.{setup.name}".lstrip("."))
         problems.cover(setup)
 
@@ -57,7 +55,10 @@ class Recommendations:
         name: str = "recommender",
         url_prefix: str = "/recommendations",
     ) -> None:
-        """``settings`` as for :func:`recommendations`; several instances need several ``name``."""
+        """``settings``: without them those of ``app.config``, and what that lacks, the environment's.
+
+        Several instances of one application need several names.
+        """
         self._settings = settings
         self._name = name
         self._url_prefix = url_prefix
@@ -70,7 +71,8 @@ class Recommendations:
         Raises ValueError where ``app`` has one of this name, RecommenderError where the settings
         cannot be used.
         """
-        blueprint = recommendations(self._settings, name=self._name)
+        settings = self._settings or Settings.from_config(app.config)
+        blueprint = recommendations(settings, name=self._name)
         app.register_blueprint(blueprint, url_prefix=self._url_prefix)
 
     def catalogue(self, name: str) -> Recommender:

@@ -230,14 +230,13 @@ def test_instances_beside_each_other_know_nothing_of_each_other(
 def test_two_applications_of_one_process_answer_differently(
     posts: Settings, elsewhere: Settings
 ) -> None:
-    recs = Recommendations()  # one extension and one blueprint, as modules of a factory hold them
-    blueprint = recommendations(name="v2")
+    recs = Recommendations()  # one for both, as the module of a factory holds it
 
     def create(home: Path) -> Flask:
         app = host()
         app.config.update(RECOMMENDER_HOME=home, REDIS_URL="")
         recs.init_app(app)
-        app.register_blueprint(blueprint, url_prefix="/v2")
+        app.register_blueprint(recommendations(Settings(home), name="v2"), url_prefix="/v2")
         return app
 
     one, two = create(posts.home), create(elsewhere.home)
@@ -263,6 +262,17 @@ def test_one_blueprint_may_be_registered_under_two_names(posts: Settings) -> Non
         assert ids(client.get(f"{start}/v1/posts/similar?id=rye")) == ["wheat", "pizza"]
         assert client.get(f"{start}/v1/posts/nothing").mimetype == PROBLEM
         assert client.get(f"{start}/v1/posts/similar").mimetype == PROBLEM
+
+
+def test_one_blueprint_may_serve_two_applications(posts: Settings) -> None:
+    recs, apps = recommendations(posts), [host(), host()]
+    for app in apps:
+        app.register_blueprint(recs)
+    for app in apps:
+        assert ids(app.test_client().get("/v1/posts/similar?id=rye")) == ["wheat", "pizza"]
+    held = [app.extensions["recommender"]["recommender"] for app in apps]
+    assert held[0].settings is held[1].settings
+    assert held[0].catalogues is not held[1].catalogues
 
 
 @pytest.mark.parametrize("prefix", [None, "/recs"])
