@@ -55,7 +55,7 @@ class Recommendations:
         name: str = "recommender",
         url_prefix: str = "/recommendations",
     ) -> None:
-        """``settings``: without them those of ``app.config``, and what that lacks, the environment's.
+        """``settings``: without them those of ``app.config``, else the environment's.
 
         Several instances of one application need several names.
         """
