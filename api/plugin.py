@@ -12,9 +12,10 @@ from api.events import events
 from api.items import reading, writing
 from api.state import EXTENSION, State
 from api.views import health, v1
+from api.widget import widget
 from recommender import Recommender, RecommenderError, Settings, Writer
 
-PARTS = (health, v1, reading, writing, events)
+PARTS = (health, v1, reading, writing, events, widget)
 """The blueprints that every instance consists of; they hold routes and no state."""
 
 
