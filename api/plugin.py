@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 from flask.blueprints import BlueprintSetupState
 
-from api import problems
+from api import manners, problems
 from api.items import reading, writing
 from api.state import State
 from api.views import health, v1
@@ -30,6 +30,7 @@ def recommendations(settings: Settings | None = None, *, name: str = "recommende
     blueprint.record(keep)
     for part in PARTS:
         blueprint.register_blueprint(part)
+    manners.attach(blueprint, state.settings)
     problems.register(blueprint)
     return blueprint
 

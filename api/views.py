@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from api import access
+from api import access, caching
 from api.answers import answer
 from api.bodies import read_object
 from api.parameters import LISTED, body_wishes, check_known, names, required, wishes
@@ -19,6 +19,7 @@ from recommender.wishes import DEFAULTS
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 v1.before_request(access.check_read)
+v1.before_request(caching.revalidate)
 health = Blueprint("health", __name__)
 
 logger = logging.getLogger(__name__)

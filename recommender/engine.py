@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 1.0
 """How old the knowledge of a catalogue may be before it is looked at again."""
 
+SOONEST_SECONDS = 0.05
+"""The same where it is known to be of another version: many may be written in a second."""
+
 
 class Recommender:
     """Answers about one catalogue. Safe to share between threads.
@@ -58,6 +62,7 @@ class Recommender:
         self._settings = settings or Settings.from_env()
         self._client = (server or connect(self._settings)).client
         self._view = View(catalogues.get(self._client, name))
+        self._changing = threading.Lock()
         self._asking = Asking(self._client, self._settings)
         self._answering = Answering(self._client, name)
 
@@ -70,6 +75,17 @@ class Recommender:
     def client(self) -> Client:
         """The connection to its Redis, for what measures it."""
         return self._client
+
+    def is_settled(self, version: bytes) -> bool:
+        """Whether the next answer is of this version of the catalogue, or of a later one.
+
+        ``version`` is what ``store.versions`` reads. False also while the index is filling, and
+        just after a write: then the answer may still change without one. Raises StoreError.
+        """
+        view = self._fresh()
+        if view.version != version:
+            view = self._fresh(SOONEST_SECONDS)
+        return view.version == version and view.is_whole
 
     def similar(self, id: str, **wishes: Unpack[Wishes]) -> Results:
         """The items most like ``id``, which is never among them.
@@ -254,19 +270,24 @@ class Recommender:
         count, low, high = query.number_range(self._client, self.name, condition, name)
         return Facet(name, kind, count=count, min=low, max=high) if count else Facet(name, kind)
 
-    def _fresh(self) -> View:
-        """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile."""
+    def _fresh(self, age: float = FRESH_SECONDS) -> View:
+        """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile.
+
+        ``age`` is how many seconds old it may be.
+        """
         view, now = self._view, time.monotonic()
-        if now - view.seen < FRESH_SECONDS:
+        if now - view.seen < age:
             return view
-        entry = catalogues.get(self._client, self.name)
-        if entry != view.entry:
-            view = View(entry)
+        entry, version = catalogues.get_versioned(self._client, self.name)
+        if (entry, version) != (view.entry, view.version):
+            view = View(entry, version)  # what was counted is counted again
         try:
             state = self.state()
             view.is_whole, view.items = state.is_ready, state.items
         except IndexNotReady:
             view.is_whole, view.items = False, 0  # the query itself will say so
-        view.seen = now
-        self._view = view
+        with self._changing:  # never back to what another thread saw before
+            if now > self._view.seen:
+                view.seen = now
+                self._view = view
         return view
