@@ -9,7 +9,7 @@ filling, or just after a write, pages that go on with ``next``, boosts by age, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -19,7 +19,7 @@ from api.state import opened
 from recommender import Recommender, Settings
 from recommender.store import versions
 
-FORMAT = "1"
+FORMAT = b"1"
 """To be counted up with every change of what is answered to the same question."""
 
 NOT_KEPT = "no-store"
@@ -49,7 +49,7 @@ def revalidate() -> Response | None:
     if version is None:
         return None
     tag = _tag_of(version)
-    if tag in request.environ.get("HTTP_IF_NONE_MATCH", ""):  # quoted, so only as a whole
+    if tag in request.headers.get("If-None-Match", ""):  # quoted, so only as a whole
         g.recommender_tag = tag
         return _not_modified()
     engine = opened().get(name)
@@ -58,26 +58,24 @@ def revalidate() -> Response | None:
     return None
 
 
-def keeper(policy: str) -> Callable[[Response], Response]:
-    """What gives an answer its ETag and Cache-Control, after a request.
+def keep(response: Response, policy: str = NOT_KEPT) -> Response:
+    """After a request: its ETag, or that it is not to be kept. What says so itself stays.
 
-    ``policy`` is that of answers with an ETag; what brings its own stays as it is.
+    ``policy`` is the Cache-Control of an answer with an ETag.
     """
-
-    def keep(response: Response) -> Response:
-        tag = g.pop("recommender_tag", None)
-        if "Cache-Control" in response.headers:
-            return response
-        if tag is None or response.status_code not in KEPT:
-            response.headers["Cache-Control"] = NOT_KEPT
-            return response
-        if request.environ.get("HTTP_IF_NONE_MATCH", "").strip() == "*":
-            response = _not_modified()
-        response.headers["ETag"] = f"W/{tag}"
-        response.headers["Cache-Control"] = policy
+    tag = g.pop("recommender_tag", None)
+    headers = response.headers
+    if "Cache-Control" in headers:
         return response
-
-    return keep
+    if tag is None or response.status_code not in KEPT:
+        headers.add("Cache-Control", NOT_KEPT)
+        return response
+    if request.headers.get("If-None-Match", "").strip() == "*":
+        response = _not_modified()
+        headers = response.headers
+    headers.add("ETag", f"W/{tag}")
+    headers.add("Cache-Control", policy)
+    return response
 
 
 class _Empty(Response):
@@ -89,10 +87,9 @@ def _not_modified() -> Response:
 
 
 def _tag_of(version: Iterable[bytes]) -> str:
-    environ = request.environ
-    asked = (FORMAT, environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
-    parts = [*version, *(part.encode("utf-8", "surrogatepass") for part in asked)]
-    return f'"{blake2b(chr(0).encode().join(parts), digest_size=12).hexdigest()}"'
+    path = request.path.encode("utf-8", "surrogatepass")
+    asked = b"\0".join((FORMAT, *version, path, request.query_string))
+    return f'"{blake2b(asked, digest_size=12).hexdigest()}"'
 
 
 def _is_passing(engine: Recommender) -> bool:

@@ -19,6 +19,11 @@ class Keys:
         self._readers = [_digest(key.encode()) for key in settings.read_keys]
         self._writers = [_digest(key.encode()) for key in settings.write_keys]
 
+    @property
+    def are_for_reading(self) -> bool:
+        """Whether reading needs a key at all."""
+        return bool(self._readers)
+
     def is_known(self, given: bytes) -> bool:
         """Whether it is one of the keys; all are compared to their ends."""
         return _is_among(given, [*self._readers, *self._writers])

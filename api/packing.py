@@ -36,7 +36,7 @@ def pack(response: Response) -> Response:
 
 
 def _is_wanted() -> bool:
-    given = request.environ.get("HTTP_ACCEPT_ENCODING", "")
+    given = request.headers.get("Accept-Encoding", "")
     if "gzip" not in given and "*" not in given:
         return False
     return bool(request.accept_encodings["gzip"])
