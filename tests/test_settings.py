@@ -111,7 +111,7 @@ def test_so_many_calls_at_once_cannot_be(value: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_origin_is_refused(origin: str) -> None:
-    with pytest.raises(RecommenderError, match=r"CORS_ORIGINS names .*, which is no origin\. Write"):
+    with pytest.raises(RecommenderError, match=r"CORS_ORIGINS names .*, which is no origin\."):
         Settings.from_env({"RECOMMENDER_CORS_ORIGINS": f"https://b.example,{origin}"})
 
 
@@ -131,7 +131,7 @@ def test_every_origin() -> None:
              "1000001/day", "600/fortnight", "6.5/minute", "٣/minute", "600/minute, 1/day"],
 )  # fmt: skip
 def test_what_is_no_rate_is_refused(rate: str) -> None:
-    with pytest.raises(RecommenderError, match=r"RATE_LIMIT names .*, which is no rate\. Write how"):
+    with pytest.raises(RecommenderError, match=r"RATE_LIMIT names .*, which is no rate\."):
         Settings.from_env({"RECOMMENDER_RATE_LIMIT": f"5/second;{rate}"})
 
 
