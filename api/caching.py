@@ -1,15 +1,18 @@
 """What clients and caches may keep of an answer, and how they learn that it still holds.
 
-An ETag is made of the catalogue's generation, the token of its last write (see ``store.versions``)
-and the request, so that it is known before the engine is asked: whoever still has the answer gets a
-304 after one round trip to Redis. It is weak, for the same answer may be packed, and took another
-time. What may change without a write has none and is not to be kept: answers while the index is
+An ETag is made of the token of the catalogue's last write (see ``store.versions``) and of the
+request, so that it is known before the engine is asked: whoever still has the answer gets a 304
+after one round trip to Redis. It is weak, for the same answer may be packed, and took another time.
+
+Who brings no ETag gets that of the engine's own knowledge, which needs no round trip: for up to a
+second after a write that may be an older token. It does no harm, for the token is gone, and what
+was answered under it is asked for again. What may change without a write has none and is not to be kept: answers while the index is
 filling, or just after a write, pages that go on with ``next``, boosts by age, and errors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -45,16 +48,16 @@ def revalidate() -> Response | None:
     name = (request.view_args or {}).get("catalogue")
     if name is None or request.method not in READ:
         return None
-    version = versions.read(opened().server.client, name)
-    if version is None:
-        return None
-    tag = _tag_of(version)
-    if tag in request.headers.get("If-None-Match", ""):  # quoted, so only as a whole
-        g.recommender_tag = tag
-        return _not_modified()
+    latest = None
+    if known := request.headers.get("If-None-Match"):
+        latest = versions.read(opened().server.client, name)
+        if latest and (tag := _tag_of(latest)) in known:  # quoted, so only as a whole
+            g.recommender_tag = tag
+            return _not_modified()
     engine = opened().get(name)
-    if engine.is_settled(version[1]) and not _is_passing(engine):
-        g.recommender_tag = tag
+    version = engine.version(latest)
+    if version is not None and not _is_passing(engine):
+        g.recommender_tag = _tag_of(version)
     return None
 
 
@@ -86,9 +89,9 @@ def _not_modified() -> Response:
     return _Empty(status=304, headers=[("Vary", "Accept-Encoding")])  # as the answer itself has it
 
 
-def _tag_of(version: Iterable[bytes]) -> str:
+def _tag_of(version: bytes) -> str:
     path = request.path.encode("utf-8", "surrogatepass")
-    asked = b"\0".join((FORMAT, *version, path, request.query_string))
+    asked = b"\0".join((FORMAT, version, path, request.query_string))
     return f'"{blake2b(asked, digest_size=12).hexdigest()}"'
 
 

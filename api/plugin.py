@@ -6,12 +6,13 @@ from flask import Blueprint, Flask
 from flask.blueprints import BlueprintSetupState
 
 from api import manners, problems
+from api.events import events
 from api.items import reading, writing
 from api.state import State
 from api.views import health, v1
 from recommender import Settings
 
-PARTS = (health, v1, reading, writing)
+PARTS = (health, v1, reading, writing, events)
 """The blueprints that every instance consists of; they hold routes and no state."""
 
 

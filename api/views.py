@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 
 from api import access, caching
 from api.answers import answer
-from api.bodies import read_object
+from api.bodies import MAX_QUESTION, read_object
 from api.parameters import LISTED, body_wishes, check_known, names, required, wishes
 from api.state import opened
 from recommender import Facet, Recommender
@@ -65,7 +65,7 @@ def search(catalogue: str) -> Response:
 def similar_by_body(catalogue: str) -> Response:
     """The same as the address says it, for conditions that nest."""
     check_known(())
-    body = body_wishes(read_object(), "id")
+    body = body_wishes(read_object(MAX_QUESTION), "id")
     id = check_text("id", body.pop("id", None))
     return answer(opened().get(catalogue).similar(id, **body).to_dict())
 
@@ -74,7 +74,7 @@ def similar_by_body(catalogue: str) -> Response:
 def search_by_body(catalogue: str) -> Response:
     """The items closest to a text, a vector or an image, which is base64."""
     check_known(())
-    body = body_wishes(read_object(), "text", "vector", "image")
+    body = body_wishes(read_object(MAX_QUESTION), "text", "vector", "image")
     return answer(opened().get(catalogue).search(**body).to_dict())
 
 
@@ -82,7 +82,7 @@ def search_by_body(catalogue: str) -> Response:
 def recommend(catalogue: str) -> Response:
     """The items most like several others, and unlike some."""
     check_known(())
-    body = body_wishes(read_object(), "like", "unlike", "strategy", "half_life")
+    body = body_wishes(read_object(MAX_QUESTION), "like", "unlike", "strategy", "half_life")
     return answer(opened().get(catalogue).recommend(**body).to_dict())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from recommender import listing, presets, vectors
@@ -14,11 +14,12 @@ from recommender.arguments import check_names, check_text
 from recommender.asking import Asking, unknown_item
 from recommender.catalogue import Catalogue
 from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
+from recommender.events import Event
 from recommender.items import Facet, Item, Results
 from recommender.question import Question
 from recommender.seeds import Strategy
 from recommender.settings import Settings
-from recommender.store import catalogues, hashes, index, query
+from recommender.store import catalogues, events, hashes, index, query
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server, connect
 from recommender.store.index import IndexState
@@ -76,16 +77,17 @@ class Recommender:
         """The connection to its Redis, for what measures it."""
         return self._client
 
-    def is_settled(self, version: bytes) -> bool:
-        """Whether the next answer is of this version of the catalogue, or of a later one.
+    def version(self, latest: bytes | None = None) -> bytes | None:
+        """A token (see ``store.versions``): what is asked next is answered of it, or of a later one.
 
-        ``version`` is what ``store.versions`` reads. False also while the index is filling, and
-        just after a write: then the answer may still change without one. Raises StoreError.
+        It is at most a second old, or, where it is known not to be the ``latest``, as good as new.
+        None during a write, and while the index is filling: then the same question may get another
+        answer without a write. Raises StoreError.
         """
         view = self._fresh()
-        if view.version != version:
+        if latest is not None and view.version != latest:
             view = self._fresh(SOONEST_SECONDS)
-        return view.version == version and view.is_whole
+        return view.version if view.is_whole else None
 
     def similar(self, id: str, **wishes: Unpack[Wishes]) -> Results:
         """The items most like ``id``, which is never among them.
@@ -250,6 +252,10 @@ class Recommender:
         """How many items meet ``where``."""
         condition = parse(where, self._fresh().entry.catalogue)
         return 0 if condition is None else query.count(self._client, self.name, condition)
+
+    def events(self) -> Iterator[Event]:
+        """What visitors did, as :meth:`Writer.track` kept it: the oldest first, read lazily."""
+        return events.read(self._client, self.name)
 
     def state(self) -> IndexState:
         """What the engine says of the live index. Raises IndexNotReady where there is none."""

@@ -23,7 +23,8 @@ RecommenderError
 ├── InvalidKey                a key is missing, or nobody's
 ├── RateLimited               a client that asks too often
 ├── NotAllowed                the key is known, but not for this
-│   └── ReadOnly              no key would do: nobody may write here
+│   ├── ReadOnly              no key would do: nobody may write here
+│   └── EventsClosed          events are taken from write keys only
 └── MissingExtra              an optional package is not installed
 """
 
@@ -198,6 +199,12 @@ class ReadOnly(NotAllowed):
     """A write where no key would allow it."""
 
     code = "read_only"
+
+
+class EventsClosed(NotAllowed):
+    """An event from somebody without a write key, where only those may send one."""
+
+    code = "events_closed"
 
 
 class MissingExtra(RecommenderError):

@@ -42,6 +42,8 @@ class Settings:
     ``cache_seconds``: how long shared caches may give an answer without asking again, 0 to 86,400.
     ``rate_limits``: how many requests one client may make in so many seconds; all of them hold.
     ``proxies``: how many proxies stand before the server and tell whose request it is, 0 to 10.
+    ``events``: whether whoever may read may also send events, as a public page's visitors; else
+    only write keys may.
     """
 
     home: Path
@@ -58,13 +60,14 @@ class Settings:
     cache_seconds: int = 0
     rate_limits: tuple[tuple[int, int], ...] = ()
     proxies: int = 0
+    events: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
         """Settings from ``env`` (the process's own by default); empty values count as unset.
 
         Raises RecommenderError for a home that is no path, a number out of its range, a key that
-        is too short, or what is no origin or no rate.
+        is too short, what is no origin or no rate, and events neither open nor closed.
         """
         values = os.environ if env is None else env
 
@@ -104,6 +107,7 @@ class Settings:
                 0,
                 "how many proxies of yours stand before the server",
             ),
+            events=_events(get("RECOMMENDER_EVENTS")),
         )
 
 
@@ -161,6 +165,15 @@ def _rates(given: str | None) -> tuple[tuple[int, int], ...]:
             )
         rates.append((count, seconds))
     return tuple(rates)
+
+
+def _events(given: str | None) -> bool:
+    if given is None or given.lower() in ("open", "closed"):
+        return given is not None and given.lower() == "open"
+    raise RecommenderError(
+        f"RECOMMENDER_EVENTS is {brief(given)}",
+        remedy="Set it to open, and whoever may read may send events; or unset it",
+    )
 
 
 def _keys(variable: str, given: str | None) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ ALL = {
     "RECOMMENDER_CACHE_SECONDS": "60",
     "RECOMMENDER_RATE_LIMIT": "600/minute; 10/2 seconds",
     "RECOMMENDER_PROXIES": "1",
+    "RECOMMENDER_EVENTS": "open",
 }
 
 
@@ -51,6 +52,7 @@ def test_every_variable_has_its_place() -> None:
         cache_seconds=60,
         rate_limits=((600, 60), (10, 2)),
         proxies=1,
+        events=True,
     )
 
 
@@ -65,7 +67,8 @@ def test_what_is_empty_counts_as_unset(value: str | None) -> None:
     assert {getattr(settings, name) for name in lists} == {()}
     assert (settings.cache_seconds, settings.proxies) == (0, 0)
     numbers = {"home", "concurrency", "cache_seconds", "proxies"}
-    others = {f.name for f in fields(settings)} - lists - numbers
+    assert settings.events is False
+    others = {f.name for f in fields(settings)} - lists - numbers - {"events"}
     assert {getattr(settings, name) for name in others} == {None}
 
 
@@ -152,6 +155,13 @@ def test_rates(text: str, rates: tuple[tuple[int, int], ...]) -> None:
 def test_numbers_out_of_their_range(name: str, value: str) -> None:
     with pytest.raises(RecommenderError, match=f"{name} is .*a whole number from 0 to"):
         Settings.from_env({name: value})
+
+
+def test_events_are_open_or_closed() -> None:
+    for text, is_open in (("open", True), ("Open", True), ("closed", False)):
+        assert Settings.from_env({"RECOMMENDER_EVENTS": text}).events is is_open
+    with pytest.raises(RecommenderError, match=r"RECOMMENDER_EVENTS is 'yes'\. Set it to open"):
+        Settings.from_env({"RECOMMENDER_EVENTS": "yes"})
 
 
 def test_secrets_are_not_shown() -> None:

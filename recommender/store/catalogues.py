@@ -99,7 +99,7 @@ def generation(client: Client, name: str) -> int:
     with translated():
         stored = client.hget(key_of(check_name(name)), "generation")
         if stored is None and not client.exists(key_of(name)):
-            raise _unknown(client, name)
+            raise unknown(client, name)
     return int(stored) if stored and stored.isdigit() else 1
 
 
@@ -145,7 +145,7 @@ def get_versioned(client: Client, name: str) -> tuple[Entry, bytes | None]:
     """The same with the token of its last write, both of one moment."""
     found = look(client, name)
     if found is None:
-        raise _unknown(client, name)
+        raise unknown(client, name)
     return found
 
 
@@ -223,7 +223,8 @@ def _made(stamp: Stamp | None) -> str:
     return f"{stamp.embedder} with {stamp.dims} numbers from {stamp.made_from!r}"
 
 
-def _unknown(client: Client, name: str) -> UnknownCatalogue:
+def unknown(client: Client, name: str) -> UnknownCatalogue:
+    """The error that there is no catalogue ``name``, with the closest name there is."""
     return UnknownCatalogue(
         f"there is no catalogue {name!r}", remedy=suggest(name, names(client), "catalogues")
     )

@@ -52,13 +52,13 @@ def key_of(name: str) -> str:
     return f"recommender:{name}"
 
 
-def read(client: Client, name: str) -> tuple[bytes, bytes] | None:
-    """The live generation and the token of a catalogue, in one round trip.
+def read(client: Client, name: str) -> bytes | None:
+    """The token of a catalogue, in one round trip; it is another one for another generation, too.
 
     None while it is written, after a write that was cut off, and where there is no such catalogue.
     """
-    generation, written = answered(client, ("HMGET", key_of(name), "generation", WRITTEN))
-    return (generation, written) if generation and written else None
+    written: bytes | None = answered(client, ("HGET", key_of(name), WRITTEN))
+    return written
 
 
 @contextmanager
