@@ -6,8 +6,10 @@ after one round trip to Redis. It is weak, for the same answer may be packed, an
 
 Who brings no ETag gets that of the engine's own knowledge, which needs no round trip: for up to a
 second after a write that may be an older token. It does no harm, for the token is gone, and what
-was answered under it is asked for again. What may change without a write has none and is not to be kept: answers while the index is
-filling, or just after a write, pages that go on with ``next``, boosts by age, and errors.
+was answered under it is asked for again.
+
+What may change without a write has none and is not to be kept: answers during a write, or while the
+index is filling, pages that go on with ``next``, boosts by age, and errors.
 """
 
 from __future__ import annotations

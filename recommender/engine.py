@@ -78,7 +78,7 @@ class Recommender:
         return self._client
 
     def version(self, latest: bytes | None = None) -> bytes | None:
-        """A token (see ``store.versions``): what is asked next is answered of it, or of a later one.
+        """A token (see ``store.versions``): the next answer is of it, or of a later one.
 
         It is at most a second old, or, where it is known not to be the ``latest``, as good as new.
         None during a write, and while the index is filling: then the same question may get another
