@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from recommender import listing, presets, vectors
 from recommender import seeds as seeding
 from recommender.answering import Answering
-from recommender.arguments import check_names, check_text
+from recommender.arguments import MAX_NAMES, check_names, check_text
 from recommender.asking import Asking, unknown_item
 from recommender.catalogue import Catalogue
 from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
@@ -241,7 +241,7 @@ class Recommender:
         """
         catalogue = self._fresh().entry.catalogue
         able = [name for name, spec in catalogue.fields.items() if spec.type in ("tag", "number")]
-        wanted = able if fields is None else check_names("fields", fields)
+        wanted = able if fields is None else check_names("fields", fields, MAX_NAMES)
         for name in wanted:
             if name not in able:
                 raise UnknownField("fields", name, able)

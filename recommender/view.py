@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from recommender import vectors
-from recommender.arguments import check_names
+from recommender.arguments import MAX_NAMES, check_names
 from recommender.calibration import Calibration, check_min_relevance
 from recommender.catalogue import vector_field
 from recommender.errors import IndexNotReady
@@ -68,7 +68,8 @@ class View:
         """The names of the fields to return."""
         if fields is None:
             return self._names
-        return self.entry.catalogue.check_fields(list(check_names("fields", fields)), "fields")
+        named = check_names("fields", fields, MAX_NAMES)
+        return self.entry.catalogue.check_fields(list(named), "fields")
 
     def parse(self, where: Where) -> str | None:
         """``where`` for the engine; plain conditions that were asked before are remembered."""
