@@ -33,7 +33,9 @@ def allow(blueprint: Blueprint, settings: Settings) -> None:
     """Lets the pages of the settings ask this instance, and no other."""
     if not settings.cors_origins:
         return
-    if settings.cors_origins != ("*",):
+    # An answer for every page is the same with and without an Origin, for caches too.
+    for_all = settings.cors_origins == ("*",)
+    if not for_all:
         blueprint.after_request(_vary)
     CORS(
         blueprint,
@@ -42,7 +44,8 @@ def allow(blueprint: Blueprint, settings: Settings) -> None:
         allow_headers=list(HEADERS),
         expose_headers=list(EXPOSED),
         max_age=MAX_AGE_SECONDS,
-        send_wildcard=True,
+        send_wildcard=for_all,
+        always_send=for_all,
         supports_credentials=False,
         allow_private_network=False,
         vary_header=False,

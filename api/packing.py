@@ -36,7 +36,7 @@ def pack(response: Response) -> Response:
 
 
 def _is_wanted() -> bool:
-    given = request.headers.get("Accept-Encoding", "")
+    given = request.headers.get("Accept-Encoding", "").lower()
     if "gzip" not in given and "*" not in given:
         return False
     return bool(request.accept_encodings["gzip"])

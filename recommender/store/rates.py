@@ -1,8 +1,8 @@
 """How often each client has asked, counted in Redis for all processes and servers together.
 
-A window that slides: what was counted in the one before fades as this one goes on, so nobody gets
-twice the rate around the moment where one ends. It may be off by as much as a client's requests
-were uneven within one window. Requests that are refused do not count.
+A window that slides, as if the requests of the one before had been even: what was counted in it
+fades as this one goes on, so that nobody begins anew where one ends. Two numbers a rate are kept,
+not every request. What is refused does not count.
 """
 
 from __future__ import annotations
