@@ -7,7 +7,7 @@ from typing import cast
 from flask import Blueprint, Flask, current_app
 from flask.blueprints import BlueprintSetupState
 
-from api import problems
+from api import manners, problems
 from api.events import events
 from api.items import reading, writing
 from api.state import EXTENSION, State
@@ -36,6 +36,7 @@ def recommendations(settings: Settings | None = None, *, name: str = "recommende
     blueprint.record(keep)
     for part in PARTS:
         blueprint.register_blueprint(part)
+    manners.attach(blueprint, state.settings)
     problems.register(blueprint)
     return blueprint
 
