@@ -36,7 +36,7 @@ def recommendations(settings: Settings | None = None, *, name: str = "recommende
     blueprint.record(keep)
     for part in PARTS:
         blueprint.register_blueprint(part)
-    manners.attach(blueprint, state.settings)
+    manners.attach(blueprint, chosen)
     problems.register(blueprint)
     return blueprint
 
