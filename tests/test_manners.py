@@ -227,6 +227,27 @@ def test_nothing_is_kept_while_the_index_fills(
         assert tag_of(client, path)
 
 
+def test_nothing_is_kept_of_a_restarted_redis_before_its_index_is_full(server: Server) -> None:
+    with own_redis() as other:
+        many = [{"id": str(n), "v": [1.0, n % 89, n % 83, n % 79]} for n in range(6000)]
+        with (found := connect(other)).client:
+            loaded(found, other, films(index="hnsw"), many)
+        path = "/v1/films/similar?id=1&exact=true"
+        with served(create_app(other)) as client:
+            tag = tag_of(client, path)
+            whole = client.get(path).json["items"]
+            os.kill(int(embedded.status(other.home)["pid"]), signal.SIGKILL)
+            time.sleep(0.2)
+            embedded.start(other.home)
+            partial = 0
+            while "ETag" not in (answer := client.get(path)).headers:
+                assert answer.headers["Cache-Control"] == "no-store"
+                partial += answer.status == 200 and answer.json["items"] != whole
+            assert answer.json["items"] == whole
+            assert partial, "it was filled too fast to see anything"
+            assert ask(client, path, tag).status == 304, "what was kept before still holds"
+
+
 OTHERS = st.sampled_from(['"x"', 'W/"y"', '""', '"a,b"', 'W/"W/"', '"\'"', '"é"'])
 
 
