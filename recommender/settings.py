@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -109,6 +110,20 @@ class Settings:
             ),
             events=_events(get("RECOMMENDER_EVENTS")),
         )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Settings from an application's ``config``, under the names that the environment has.
+
+        What ``config`` lacks, or has as None, is the environment's; an empty text unsets it. Keys
+        may be a list, a home a path, a number a number. Raises what :meth:`from_env` raises.
+        """
+        given = {
+            name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            for name, value in config.items()
+            if isinstance(value, (str, int, Path, list, tuple))
+        }
+        return cls.from_env({**os.environ, **given})
 
 
 def _home(given: str | None) -> Path:

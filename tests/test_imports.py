@@ -52,7 +52,7 @@ ONLY_IN = {
     "hiredis": ["recommender.store"],
     "redis": ["recommender.store", "recommender.where"],
     "redisvl": ["recommender.store", "recommender.where"],
-    "flask": ["api"],
+    "flask": ["api", "recommender.cli.plugin"],
     "flask_cors": ["api"],
     "werkzeug": ["api"],
     "click": ["recommender.cli"],

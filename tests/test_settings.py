@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, fields
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,29 @@ def test_the_environment_is_read_in_settings_only() -> None:
     found = [line for path in files for line in readings(path)]
     assert found, "the test itself finds nothing"
     assert {line.partition(":")[0] for line in found} == {"recommender/settings.py"}, found
+
+
+def test_a_configuration_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://environment")
+    monkeypatch.setenv("OPENAI_API_KEY", "of the environment")
+    settings = Settings.from_config(
+        {
+            "REDIS_URL": "redis://configuration",
+            "RECOMMENDER_HOME": Path("/data/blog"),
+            "RECOMMENDER_CONCURRENCY": 3,
+            "RECOMMENDER_READ_KEYS": ["a-key-of-a-reader", "a-key-of-another"],
+            "OPENAI_API_KEY": None,
+            "PERMANENT_SESSION_LIFETIME": timedelta(days=31),  # others' values are nothing to us
+        }
+    )
+    assert settings == Settings(
+        home=Path("/data/blog"),
+        redis_url="redis://configuration",
+        concurrency=3,
+        read_keys=("a-key-of-a-reader", "a-key-of-another"),
+        openai_api_key="of the environment",
+    )
+    assert Settings.from_config({}).redis_url == "redis://environment"
+    assert Settings.from_config({"REDIS_URL": ""}).redis_url is None
+    with pytest.raises(RecommenderError, match="RECOMMENDER_CONCURRENCY"):
+        Settings.from_config({"RECOMMENDER_CONCURRENCY": 65})
