@@ -101,7 +101,7 @@ class _Empty(Response):
 
 
 def _not_modified() -> Response:
-    return _Empty(status=304, headers=[("Vary", "Accept-Encoding")])  # as the answer itself has it
+    return _Empty(status=304)
 
 
 def _tag_of(version: bytes) -> str:

@@ -342,6 +342,17 @@ def test_long_answers_are_packed_for_those_who_take_it(
     assert "Content-Encoding" not in kept.headers
 
 
+def test_a_packed_file_has_a_weak_etag(client: Client) -> None:
+    plain, packed = client.get("/widget.js"), ask(client, "/widget.js", Accept_Encoding="gzip")
+    assert gzip.decompress(packed.body) == plain.body
+    assert packed.headers["ETag"] == f"W/{plain.headers['ETag']}"
+    for answer in (plain, packed):
+        kept = ask(client, "/widget.js", answer.headers["ETag"], Accept_Encoding="gzip")
+        assert (kept.status, kept.body) == (304, b"")
+        assert "Accept-Encoding" in varied(kept)
+        assert kept.headers["Cache-Control"] == answer.headers["Cache-Control"]
+
+
 def test_short_answers_are_sent_as_they_are(client: Client) -> None:
     answer = ask(client, "/v1/films/items?id=f1", Accept_Encoding="gzip")
     assert "Content-Encoding" not in answer.headers
@@ -571,7 +582,9 @@ def test_a_host_application_keeps_its_own_ways(catalogue: None, settings: Settin
 
     with served(app) as client:
         answer = ask(client, "/own", Accept_Encoding="gzip")
-        ours = ask(client, f"/r{GET[1]}")
+        ours, nowhere = ask(client, f"/r{GET[1]}"), ask(client, "/r/v1/films/nope")
     named = {name.lower() for name in answer.headers}
     assert not named & {"x-request-id", "etag", "cache-control", "content-encoding", "vary"}
     assert {"X-Request-Id", "ETag", "Cache-Control"} <= {*ours.headers}
+    assert (nowhere.status, nowhere.headers["Cache-Control"]) == (404, "no-store")
+    assert {"X-Request-Id", "X-Content-Type-Options"} <= {*nowhere.headers}
