@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import signal
 import socket
 import threading
@@ -229,7 +230,8 @@ def test_nothing_is_kept_while_the_index_fills(
 
 def test_nothing_is_kept_of_a_restarted_redis_before_its_index_is_full(server: Server) -> None:
     with own_redis() as other:
-        many = [{"id": str(n), "v": [1.0, n % 89, n % 83, n % 79]} for n in range(6000)]
+        numbers = random.Random(1)  # no two are equally far: such may change places
+        many = [{"id": str(n), "v": [numbers.gauss(0, 1) for _ in range(8)]} for n in range(6000)]
         with (found := connect(other)).client:
             loaded(found, other, films(index="hnsw"), many)
         path = "/v1/films/similar?id=1&exact=true"
