@@ -11,6 +11,7 @@ from flask import Blueprint, Flask, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
 
+from api import manners
 from api.state import opened
 from recommender import errors
 from recommender.errors import RecommenderError
@@ -63,7 +64,8 @@ def cover(setup: BlueprintSetupState) -> None:
         error = request.routing_exception
         if not isinstance(error, (NotFound, MethodNotAllowed)):
             return None
-        return _http(error) if request.path.startswith(start) else None
+        ours = request.path.startswith(start)
+        return manners.unrouted(_http(error)) if ours else None
 
     setup.app.before_request(unrouted)
 
