@@ -7,7 +7,7 @@ from typing import cast
 from flask import Blueprint, Flask, current_app
 from flask.blueprints import BlueprintSetupState
 
-from api import problems
+from api import manners, problems
 from api.events import events
 from api.items import reading, writing
 from api.state import EXTENSION, State
@@ -31,11 +31,12 @@ def recommendations(settings: Settings | None = None, *, name: str = "recommende
 
     def keep(setup: BlueprintSetupState) -> None:
         State.of(chosen).keep(setup.app, f"{setup.name_prefix}.{setup.name}".lstrip("."))
-        problems.cover(setup)
+        problems.cover(setup, manners.described)
 
     blueprint.record(keep)
     for part in PARTS:
         blueprint.register_blueprint(part)
+    manners.attach(blueprint, chosen)
     problems.register(blueprint)
     return blueprint
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 STATUS: list[tuple[type[RecommenderError], int]] = [
     (errors.InvalidKey, 401),
     (errors.NotAllowed, 403),
+    (errors.RateLimited, 429),
     (errors.InvalidParameter, 400),
     (errors.RecordError, 400),
     (errors.UnknownCatalogue, 404),
@@ -47,7 +49,7 @@ def register(part: Flask | Blueprint) -> None:
         part.register_error_handler(code, _http)
 
 
-def cover(setup: BlueprintSetupState) -> None:
+def cover(setup: BlueprintSetupState, finish: Callable[[Response], Response]) -> None:
     """Answers for what leads nowhere below a blueprint's prefix: no blueprint has such addresses.
 
     Only what is ours for sure: nothing where there is no prefix, and within another blueprint,
@@ -62,7 +64,7 @@ def cover(setup: BlueprintSetupState) -> None:
         error = request.routing_exception
         if not isinstance(error, (NotFound, MethodNotAllowed)):
             return None
-        return _http(error) if request.path.startswith(start) else None
+        return finish(_http(error)) if request.path.startswith(start) else None
 
     setup.app.before_request(unrouted)
 
@@ -76,6 +78,8 @@ def _ours(error: RecommenderError) -> Response:
     )
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
+    if isinstance(error, errors.RateLimited):
+        response.headers["Retry-After"] = str(error.seconds)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

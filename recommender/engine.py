@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from recommender import listing, presets, vectors
 from recommender import seeds as seeding
 from recommender.answering import Answering
-from recommender.arguments import check_names, check_text
+from recommender.arguments import MAX_NAMES, check_names, check_text
 from recommender.asking import Asking, unknown_item
 from recommender.catalogue import Catalogue
 from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 1.0
 """How old the knowledge of a catalogue may be before it is looked at again."""
 
+SOONEST_SECONDS = 0.05
+"""The same where it is known to be of another version: many may be written in a second."""
+
 
 class Recommender:
     """Answers about one catalogue. Safe to share between threads.
@@ -59,6 +63,7 @@ class Recommender:
         self._settings = settings or Settings.from_env()
         self._client = (server or connect(self._settings)).client
         self._view = View(catalogues.get(self._client, name))
+        self._changing = threading.Lock()
         self._asking = Asking(self._client, self._settings)
         self._answering = Answering(self._client, name)
 
@@ -71,6 +76,18 @@ class Recommender:
     def client(self) -> Client:
         """The connection to its Redis, for what measures it."""
         return self._client
+
+    def version(self, latest: bytes | None = None) -> bytes | None:
+        """A token (see ``store.versions``): the next answer is of it, or of a later one.
+
+        It is at most a second old, or, where it is known not to be the ``latest``, as good as new.
+        None during a write, and while the index is filling: then the same question may get another
+        answer without a write. Raises StoreError.
+        """
+        view = self._fresh()
+        if latest is not None and view.version != latest:
+            view = self._fresh(SOONEST_SECONDS)
+        return view.version if view.is_whole else None
 
     def similar(self, id: str, **wishes: Unpack[Wishes]) -> Results:
         """The items most like ``id``, which is never among them.
@@ -224,7 +241,7 @@ class Recommender:
         """
         catalogue = self._fresh().entry.catalogue
         able = [name for name, spec in catalogue.fields.items() if spec.type in ("tag", "number")]
-        wanted = able if fields is None else check_names("fields", fields)
+        wanted = able if fields is None else check_names("fields", fields, MAX_NAMES)
         for name in wanted:
             if name not in able:
                 raise UnknownField("fields", name, able)
@@ -259,19 +276,24 @@ class Recommender:
         count, low, high = query.number_range(self._client, self.name, condition, name)
         return Facet(name, kind, count=count, min=low, max=high) if count else Facet(name, kind)
 
-    def _fresh(self) -> View:
-        """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile."""
+    def _fresh(self, age: float = FRESH_SECONDS) -> View:
+        """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile.
+
+        ``age`` is how many seconds old it may be.
+        """
         view, now = self._view, time.monotonic()
-        if now - view.seen < FRESH_SECONDS:
+        if now - view.seen < age:
             return view
-        entry = catalogues.get(self._client, self.name)
-        if entry != view.entry:
-            view = View(entry)
+        entry, version = catalogues.get_versioned(self._client, self.name)
+        if (entry, version) != (view.entry, view.version):
+            view = View(entry, version)  # what was counted is counted again
         try:
             state = self.state()
             view.is_whole, view.items = state.is_ready, state.items
         except IndexNotReady:
             view.is_whole, view.items = False, 0  # the query itself will say so
-        view.seen = now
-        self._view = view
+        with self._changing:  # never back to what another thread saw before
+            if now > self._view.seen:
+                view.seen = now
+                self._view = view
         return view
