@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Response, g, request
 
@@ -54,12 +54,13 @@ def revalidate() -> Response | None:
     if known := request.headers.get("If-None-Match"):
         latest = versions.read(opened().server.client, name)
         if latest and (tag := _tag_of(latest)) in known:  # quoted, so only as a whole
-            g.recommender_tag = tag
+            g.recommender_kept = _Kept(tag)
             return _not_modified()
     engine = opened().get(name)
+    processes = engine.processes
     version = engine.version(latest)
     if version is not None and not _is_passing(engine):
-        g.recommender_tag = _tag_of(version)
+        g.recommender_kept = _Kept(_tag_of(version), engine, processes)
     return None
 
 
@@ -68,19 +69,32 @@ def keep(response: Response, policy: str = NOT_KEPT) -> Response:
 
     ``policy`` is the Cache-Control of an answer with an ETag.
     """
-    tag = g.pop("recommender_tag", None)
+    kept: _Kept | None = g.pop("recommender_kept", None)
     headers = response.headers
     if "Cache-Control" in headers:
         return response
-    if tag is None or response.status_code not in KEPT:
+    if kept is None or response.status_code not in KEPT or kept.is_broken:
         headers.add("Cache-Control", NOT_KEPT)
         return response
     if request.headers.get("If-None-Match", "").strip() == "*":
         response = _not_modified()
         headers = response.headers
-    headers.add("ETag", f"W/{tag}")
+    headers.add("ETag", f"W/{kept.tag}")
     headers.add("Cache-Control", policy)
     return response
+
+
+class _Kept(NamedTuple):
+    """An answer's tag, and how many Redis processes its engine had met when it began."""
+
+    tag: str
+    engine: Recommender | None = None
+    processes: int = 0
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether Redis was restarted since: then the index may have been half full."""
+        return self.engine is not None and self.engine.processes != self.processes
 
 
 class _Empty(Response):

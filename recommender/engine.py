@@ -21,7 +21,7 @@ from recommender.seeds import Strategy
 from recommender.settings import Settings
 from recommender.store import catalogues, events, hashes, index, query
 from recommender.store.catalogues import Entry
-from recommender.store.connection import Client, Server, connect
+from recommender.store.connection import Client, Server, connect, processes
 from recommender.store.index import IndexState
 from recommender.view import View
 from recommender.where import parse
@@ -76,6 +76,15 @@ class Recommender:
     def client(self) -> Client:
         """The connection to its Redis, for what measures it."""
         return self._client
+
+    @property
+    def processes(self) -> int:
+        """How many Redis processes were met so far.
+
+        Where it changes while a question is answered, Redis was restarted, and the answer may be
+        that of an index which fills again.
+        """
+        return processes(self._client)
 
     def version(self, latest: bytes | None = None) -> bytes | None:
         """A token (see ``store.versions``): the next answer is of it, or of a later one.
@@ -282,7 +291,8 @@ class Recommender:
         ``age`` is how many seconds old it may be.
         """
         view, now = self._view, time.monotonic()
-        if now - view.seen < age:
+        met = processes(self._client)
+        if now - view.seen < age and view.processes == met:
             return view
         entry, version = catalogues.get_versioned(self._client, self.name)
         if (entry, version) != (view.entry, view.version):
@@ -294,6 +304,6 @@ class Recommender:
             view.is_whole, view.items = False, 0  # the query itself will say so
         with self._changing:  # never back to what another thread saw before
             if now > self._view.seen:
-                view.seen = now
+                view.seen, view.processes = now, met
                 self._view = view
         return view

@@ -37,13 +37,15 @@ class View:
 
     ``seen`` is when Redis was last asked for it, in the seconds of a monotonic clock; ``is_whole``
     is whether its index was filled then, ``items`` how many that held. ``version`` is the token of
-    the last write that it knows of, None while one is under way. ``known``, ``frequencies`` and
+    the last write that it knows of, None while one is under way, and ``processes`` how many Redis
+    processes had been met when that was asked. ``known``, ``frequencies`` and
     ``spans`` remember what was counted in it.
     """
 
     def __init__(self, entry: Entry, version: bytes | None = None) -> None:
         self.entry = entry
         self.version = version
+        self.processes = 0
         self.seen = -math.inf
         self.is_whole = False
         self.items = 0

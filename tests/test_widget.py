@@ -19,7 +19,7 @@ from widget_pages import (
     links,
     load_things,
     more,
-    pages_of,
+    stocked_pages,
     tag,
     titles,
     warned,
@@ -32,7 +32,7 @@ from recommender.store.connection import Server
 
 @pytest.fixture(scope="module")
 def pages(_redis: Server, settings: Settings) -> Iterator[Pages]:
-    with pages_of(_redis, settings) as served:
+    with stocked_pages(_redis, settings) as served:
         yield served
 
 

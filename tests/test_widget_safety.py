@@ -21,7 +21,7 @@ from widget_pages import (
     links,
     load_things,
     more,
-    pages_of,
+    stocked_pages,
     tag,
     titles,
     warned,
@@ -32,7 +32,7 @@ from recommender import Settings
 from recommender.store import events
 from recommender.store.connection import Server
 
-ASKED = "/v1/posts/similar?id=bread%2Frye.md&limit=5&"
+ASKED = "/v1/posts/similar?limit=5&id=bread%2Frye.md&"
 LARGE = "A title \N{GRINNING FACE} " * 1000
 HOSTILE = [
     "<img src=x onerror=\"document.title='broken'\">",
@@ -55,7 +55,7 @@ ADDRESSES = [
 
 @pytest.fixture(scope="module")
 def pages(_redis: Server, settings: Settings) -> Iterator[Pages]:
-    with pages_of(_redis, settings, events=True) as served:
+    with stocked_pages(_redis, settings, events=True) as served:
         yield served
 
 
@@ -157,14 +157,30 @@ def test_addresses_are_followed_only_where_they_are_safe(
     page = visit(pages.put(more('catalogue="odd" item="seed" limit="50"'))).page
     assert titles(page) == good
     assert [link.get_attribute("href") for link in links(page).all()] == good
-    load_things(
-        pages.server, settings, "pictures", {"id": "seed", "title": "seed"},
-        *({"id": each["id"], "title": "x", "url": "/", "image": each["url"]} for each in items),
-    )  # fmt: skip
-    page = visit(pages.put(more('catalogue="pictures" item="seed" limit="50"'))).page
-    expect(links(page)).to_have_count(len(items))
-    pictures = page.locator("more-like-this img").all()
-    assert [picture.get_attribute("src") for picture in pictures] == good
+
+
+def test_pictures_are_loaded_only_where_that_is_safe(
+    pages: Pages, visit: Visiting, settings: Settings
+) -> None:
+    good = ["/pictures/1?q=1", "./here", "//127.0.0.1:1/x", "http://127.0.0.1:1/y"]
+    items = [
+        {"id": f"{number}", "title": "x", "url": "/", "image": address}
+        for number, address in enumerate([*ADDRESSES, *good])
+    ]
+    load_things(pages.server, settings, "pictures", {"id": "seed", "title": "seed"}, *items)
+    visited, asked = visit(), []
+    visited.page.on("request", lambda request: asked.append((request.resource_type, request.url)))
+    visited.page.goto(pages.put(more('catalogue="pictures" item="seed" limit="50"')))
+    expect(links(visited.page)).to_have_count(len(items))
+    pictures = visited.page.locator("more-like-this img")
+    expect(pictures).to_have_count(1)  # the others are broken, and gone
+    assert pictures.get_attribute("src") == good[0]
+    assert {url for kind, url in asked if kind == "image" and "favicon" not in url} == {
+        f"{pages.url}/pictures/1?q=1",
+        f"{pages.url}/pages/here",
+        "http://127.0.0.1:1/x",
+        "http://127.0.0.1:1/y",
+    }
 
 
 @pytest.mark.parametrize("policy", [STRICT, STRICT + "; require-trusted-types-for 'script'"])

@@ -59,9 +59,7 @@ class Pages:
 
 @contextmanager
 def pages_of(server: Server, settings: Settings, **more: Any) -> Iterator[Pages]:
-    """An application that has posts and films, with pages beside it."""
-    load_posts(server, settings)
-    load_films(server, settings)
+    """The application of ``settings`` with pages beside it."""
     app = create_app(replace(settings, **more))
     pages = Pages(server)
 
@@ -80,7 +78,6 @@ def pages_of(server: Server, settings: Settings, **more: Any) -> Iterator[Pages]
     with served(app) as client:
         pages.url = address(client)
         yield pages
-    server.client.flushall()
 
 
 def more(attributes: str = RYE, content: str = FALLBACK) -> str:
@@ -151,3 +148,13 @@ def load_films(server: Server, settings: Settings) -> None:
             for number in range(5)
         ),
     )  # fmt: skip
+
+
+@contextmanager
+def stocked_pages(server: Server, settings: Settings, **more: Any) -> Iterator[Pages]:
+    """The same with posts and films, for all tests of a module."""
+    load_posts(server, settings)
+    load_films(server, settings)
+    with pages_of(server, settings, **more) as pages:
+        yield pages
+    server.client.flushall()

@@ -10,9 +10,9 @@ const usual = {
 // Fetched, it needs no style-src.
 const sheet = new CSSStyleSheet();
 const styled = fetch(usual.api + "widget.css")
-	.then(async (answer) => sheet.replaceSync(await answer.text())).catch(() => {});
+	.then(async (css) => sheet.replaceSync(await css.text())).catch(() => {});
 
-const inert = document.createElement("template").content.ownerDocument;
+const inert = document.implementation.createHTMLDocument();
 const make = (tag, props, ...content) => {
 	const node = Object.assign(inert.createElement(tag), { part: tag, ...props });
 	node.append(...content);
@@ -27,16 +27,17 @@ const fill = (row, values) => {
 		const { href, src, alt } = node.attributes;
 		for (const part of [href, src, alt, ...node.childNodes]) {
 			if (!/{|^$/.test(part?.nodeValue) || part.nodeType > 3) continue;
-			const isUrl = /href|src/.test(part.name);
-			let isBad = false;
+			const isUrl = part.name && part !== alt;
+			let isBad;
 			part.nodeValue = part.nodeValue.replace(/{(.*?)}/g, (_, names, start) => {
 				const found = names.split("|").map((name) => [values[name] ?? ""].flat().join(", ")).find(Boolean);
 				isBad ||= !found;
 				return isUrl && start ? encodeURIComponent(found).replace(/%2F/g, "/") : found;
 			});
-			if (!isBad && (!isUrl || /^(https?:\/)?[/.?#]/i.test(part.nodeValue))) continue;
-			part.nodeValue = "";
-			node.remove();
+			if (isBad || isUrl && !/^(https?:\/)?[/.?#]/i.test(part.nodeValue)) {
+				part.nodeValue = "";
+				node.remove();
+			}
 		}
 	}
 };
@@ -69,17 +70,17 @@ customElements.get(TAG) ?? customElements.define(TAG, class extends HTMLElement 
 		const asking = this.asking = new AbortController();
 		setTimeout(() => asking.abort(Error("no answer in 4 s")), 4000);
 		try {
-			const given = { ...usual };
-			for (const { name, value } of this.attributes) given[name] = value;
+			const want = { ...usual };
+			for (const { name, value } of this.attributes) want[name] = value;
 			const url = document.querySelector("link[rel=canonical]")?.href ?? location.href.split(/[?#]/)[0];
-			const seed = given.item.replace("{url}", () => url)
+			const seed = want.item.replace("{url}", () => url)
 				.replace("{path}", () => stem(decodeURI(new URL(url).pathname.slice(1))));
-			const query = `id=${encodeURIComponent(seed)}&limit=${given.limit}&${given.query}`;
-			const base = `${given.api}v1/${given.catalogue}/`;
-			const answer = await fetch(`${base}${given.from}?${query}`, asking);
+			const base = `${want.api}v1/${want.catalogue}/`;
+			const answer = await fetch(base + want.from + "?limit=" + want.limit +
+				"&id=" + encodeURIComponent(seed) + "&" + want.query, asking);
 			if (!answer.ok) throw Error(await answer.text());
 			await styled;
-			this.render(await answer.json(), seed, given, base + "events");
+			this.render(await answer.json(), seed, want, base + "events");
 		} catch (error) {
 			if (asking !== this.asking) return;
 			this.show();
@@ -87,21 +88,22 @@ customElements.get(TAG) ?? customElements.define(TAG, class extends HTMLElement 
 		}
 	}
 
-	render(answer, seed, given, url) {
+	render(answer, seed, want, url) {
 		const tell = (name, detail) => this.dispatchEvent(
 			new CustomEvent("recommender:" + name, { detail, bubbles: true, cancelable: true }));
-		const track = (type, id, seed) => given.events === "on" && fetch(url, {
+		const track = (type, id, seed) => want.events === "on" && fetch(url, {
 			method: "POST", keepalive: true, headers: { "Content-Type": "application/json" },
-			body: JSON.stringify({ type, id, seed, user: given.user }),
+			body: JSON.stringify({ type, id, seed, user: want.user }),
 		}).catch(() => {});
 		track("view", seed);
 		if (!tell("results", answer)) return;
 
 		const own = this.querySelector("template");
-		const card = own?.content ?? make("a", { href: given.link },
-			make("img", { loading: "lazy", alt: "", src: given.picture }),
-			make("b", {}, given.text), make("small", {}, given.note));
+		const card = own?.content ?? make("a", { href: want.link },
+			make("img", { loading: "lazy", alt: "", src: want.picture }),
+			make("b", {}, want.text), make("small", {}, want.note));
 		const list = make("ul", { slot: "list" });
+		list.addEventListener("error", ({ target }) => target.remove(), true);
 		for (const item of answer.items) {
 			const row = make("li", {}, card.cloneNode(true));
 			fill(row, { path: stem(item.id), ...item.fields, id: item.id });
@@ -111,16 +113,16 @@ customElements.get(TAG) ?? customElements.define(TAG, class extends HTMLElement 
 			if (row.querySelector("[href]")) list.append(row);
 		}
 		if (!list.firstChild) throw Error("no item has a link");
-		this.show(make("nav", { ariaLabel: given.heading || "More like this" },
-			given.heading && make("h2", {}, given.heading), own ? make("slot", { name: "list" }) : list));
+		this.show(make("nav", { ariaLabel: want.heading || "More like this" },
+			want.heading && make("h2", {}, want.heading), own ? make("slot", { name: "list" }) : list));
 		if (own) this.append(list);
 	}
 });
 
 if (script?.dataset.catalogue) {
 	const more = document.createElement(TAG), target = document.querySelector(script.dataset.target);
-	const given = { api: usual.api, ...script.dataset };
-	for (const name in given) more.setAttribute(name === "id" ? "item" : name, given[name]);
+	const want = { api: usual.api, ...script.dataset };
+	for (const name in want) more.setAttribute(name === "id" ? "item" : name, want[name]);
 	(target ?? script).after(more);
 	more.append(target ?? "");
 }
