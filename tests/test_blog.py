@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from browser import Visiting, address
 from conftest import ROOT, Open, Quiet
 from flask import Flask
 from outside import Client, served
@@ -18,10 +19,6 @@ import loaders
 from recommender import Record, Settings, infer, sync
 from recommender.store.connection import Server
 
-if TYPE_CHECKING:
-    from browser import Visiting
-
-pytest_plugins = ["browser"]
 Create = Callable[[dict[str, Any]], Flask]
 
 
@@ -49,13 +46,9 @@ def blog(server: Server, settings: Settings, create_app: Create) -> Iterator[Cli
         yield client
 
 
-def at(client: Client) -> str:
-    return f"http://{client.host}:{client.port}"
-
-
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_post_ends_with_what_else_to_read(blog: Client, visit: Visiting, scripts: bool) -> None:
-    visited = visit(f"{at(blog)}/rye-bread", java_script_enabled=scripts)
+    visited = visit(f"{address(blog)}/rye-bread", java_script_enabled=scripts)
     page = visited.page
     assert page.title() == "Rye bread like my grandmother's · Bread & Bytes"
     assert page.locator("article").inner_text().count("+++") == 0  # the front matter is not shown
@@ -73,7 +66,7 @@ def test_a_post_ends_with_what_else_to_read(blog: Client, visit: Visiting, scrip
 def test_the_catalogue_is_told_what_was_clicked(
     blog: Client, visit: Visiting, open_catalogue: Open
 ) -> None:
-    page = visit(f"{at(blog)}/rye-bread").page
+    page = visit(f"{address(blog)}/rye-bread").page
     page.locator("more-like-this [slot=list] a").first.click()
     page.wait_for_url("**/sourdough-starter")
     page.locator("more-like-this [slot=list]").wait_for()
@@ -88,7 +81,7 @@ def test_the_catalogue_is_told_what_was_clicked(
 
 
 def test_a_list_is_shorter_where_less_is_like_it(blog: Client, visit: Visiting) -> None:
-    page = visit(f"{at(blog)}/postgres-backups").page
+    page = visit(f"{address(blog)}/postgres-backups").page
     page.locator("more-like-this [slot=list]").wait_for()
     related = page.locator(".related a:visible")
     assert related.all_inner_texts() == [
@@ -98,7 +91,7 @@ def test_a_list_is_shorter_where_less_is_like_it(blog: Client, visit: Visiting) 
 
 
 def test_words_find_posts(blog: Client, visit: Visiting) -> None:
-    page = visit(at(blog)).page
+    page = visit(address(blog)).page
     posts = page.locator(".posts a")
     assert posts.first.inner_text() == "Pizza dough that waits for you"  # the latest
     assert posts.count() == 8
@@ -107,7 +100,7 @@ def test_words_find_posts(blog: Client, visit: Visiting) -> None:
     page.wait_for_url("**/?q=*")
     assert page.get_by_role("heading", level=1).inner_text() == "Closest to “a nightly <b>dump</b>”"
     assert posts.first.inner_text() == "The night I needed my Postgres backups"
-    page.goto(f"{at(blog)}/?q=zzz")
+    page.goto(f"{address(blog)}/?q=zzz")
     assert page.get_by_text("Nothing here fits").is_visible()
 
 
@@ -116,7 +109,7 @@ def test_words_find_posts(blog: Client, visit: Visiting) -> None:
 def test_its_policy_refuses_nothing_of_it_and_everyone_can_use_it(
     blog: Client, visit: Visiting, path: str, scheme: str
 ) -> None:
-    visited = visit(at(blog) + path, color_scheme=scheme)
+    visited = visit(address(blog) + path, color_scheme=scheme)
     if path != "/":
         visited.page.locator("more-like-this [slot=list]").wait_for()
     assert visited.refused() == []
@@ -125,7 +118,7 @@ def test_its_policy_refuses_nothing_of_it_and_everyone_can_use_it(
 
 
 def test_it_narrows_to_a_phone(blog: Client, visit: Visiting) -> None:
-    visited = visit(f"{at(blog)}/rye-bread", viewport={"width": 320, "height": 640})
+    visited = visit(f"{address(blog)}/rye-bread", viewport={"width": 320, "height": 640})
     assert visited.page.evaluate("document.documentElement.scrollWidth") == 320
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import Visiting
 from conftest import ROOT
 from openai_server import OpenAIServer
 from outside import plain
@@ -170,6 +171,20 @@ def test_every_block_does_what_the_page_says(page: str, shell: Shell) -> None:
         shell.serve(f"recommender serve --port {shell.port}")
     for language, body in blocks:
         _follow(shell, language, body)
+
+
+def test_the_page_of_the_blog_tutorial_shows_related_posts(shell: Shell, visit: Visiting) -> None:
+    text = (ROOT / "docs" / "tutorial-blog.md").read_text(encoding="utf-8")
+    for language, body in BLOCK.findall(text):
+        _follow(shell, language, body)
+    page = visit(shell.here("http://127.0.0.1:8080/sourdough-starter.html")).page
+    page.get_by_role("heading", name="More like this").wait_for()
+    related = page.get_by_role("navigation").get_by_role("link")
+    assert related.count() == 3
+    assert "Rye bread like my grandmother's" in related.first.inner_text()
+    assert related.first.get_attribute("href") == "/rye-bread.html"
+    assert page.get_by_text("All posts").count() == 1  # the fallback,
+    assert not page.get_by_text("All posts").is_visible()  # which is not needed
 
 
 def test_the_loader_that_contributing_shows_reads_as_ours_do(tmp_path: Path) -> None:
