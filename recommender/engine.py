@@ -17,6 +17,7 @@ from recommender.items import Facet, Item, Results
 from recommender.question import Question
 from recommender.seeds import Strategy
 from recommender.settings import Settings
+from recommender.spent import ranking
 from recommender.store import catalogues, hashes, index, query
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server, connect
@@ -71,6 +72,7 @@ class Recommender:
         """The connection to its Redis, for what measures it."""
         return self._client
 
+    @ranking
     def similar(self, id: str, **wishes: Unpack[Wishes]) -> Results:
         """The items most like ``id``, which is never among them.
 
@@ -91,6 +93,7 @@ class Recommender:
             view, asked, ("similar", id), lambda: self._asking.by_item(view, id, shares), began
         )
 
+    @ranking
     def search(
         self,
         text: str | None = None,
@@ -128,6 +131,7 @@ class Recommender:
         blob = vectors.to_bytes(probe.centre, view.entry.catalogue.vectors[probe.vector].type)
         return self._answering.nearest(view, probe.vector, blob, asked, (), began)
 
+    @ranking
     def related(
         self,
         id: str,
@@ -165,6 +169,7 @@ class Recommender:
             view, near.vector, shown, limit, near.exact, began, is_whole=True
         )
 
+    @ranking
     def recommend(
         self,
         like: Sequence[Any] = (),
@@ -201,6 +206,7 @@ class Recommender:
             began,
         )
 
+    @ranking
     def item(self, id: str, *, fields: Sequence[str] | None = None, vectors: bool = False) -> Item:
         """One item with its fields, and with ``vectors`` those that came with it, as Redis keeps
         them: for cosine scaled to length 1. Raises UnknownItem."""  # noqa: D205, D209
@@ -215,6 +221,7 @@ class Recommender:
                 pairs += (name.encode(), blob)
         return Item(id, view.unpacked(pairs), view.given_vectors(pairs))
 
+    @ranking
     def facets(self, fields: Sequence[str] | None = None, *, where: Where = ()) -> list[Facet]:
         """For each tag the count of every label under ``where``, for each number its range.
 
@@ -230,11 +237,13 @@ class Recommender:
         condition = parse(where, catalogue)
         return [self._facet(name, catalogue.fields[name].type, condition) for name in wanted]
 
+    @ranking
     def count(self, where: Where = ()) -> int:
         """How many items meet ``where``."""
         condition = parse(where, self._fresh().entry.catalogue)
         return 0 if condition is None else query.count(self._client, self.name, condition)
 
+    @ranking
     def state(self) -> IndexState:
         """What the engine says of the live index. Raises IndexNotReady where there is none."""
         return index.get_state(self._client, self.name)

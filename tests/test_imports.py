@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 TABLE = """
-recommender.errors
+recommender.errors recommender.spent
 = recommender.items recommender.settings recommender.registry recommender.vectors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
 recommender.garbage recommender.workers recommender.nearest recommender.fusion

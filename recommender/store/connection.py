@@ -24,6 +24,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 
 from recommender.errors import StoreError, StoreFull
 from recommender.settings import Settings
+from recommender.spent import LISTENING, REDIS
 from recommender.store import embedded
 
 Client = Any
@@ -132,15 +133,22 @@ def _check_searches(client: Client, address: str, search: int) -> None:
 
 
 class translated:  # noqa: N801 (used like a function; a generator would cost the hot path 2 us)
-    """Turns what redis-py raises inside ``with translated():`` into StoreError with a remedy."""
+    """Turns what redis-py raises inside ``with translated():`` into StoreError with a remedy.
+
+    The time inside is Redis's, to whoever wants to know (see ``spent``).
+    """
 
     def __init__(self, address: str = "") -> None:
         self._at = f" at {address}" if address else ""
 
     def __enter__(self) -> None:
-        pass
+        self._spent = spent = LISTENING.get()
+        if spent is not None:
+            self._before = spent.enter(REDIS)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._spent is not None:
+            self._spent.enter(self._before)
         if isinstance(error, (redis.RedisError, RedisClusterException, OSError)):
             raise self._explained(error) from error
 
