@@ -7,8 +7,11 @@ from typing import Any
 
 from flask import Response
 
+from api.measuring import note
+
 
 def answer(value: Any, status: int = 200) -> Response:
     """``value`` as JSON text."""
+    note(value)
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return Response(text, status=status, mimetype="application/json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from api import problems
+from api.measuring import count_unmatched
 from api.plugin import recommendations
 from recommender import Settings
 
@@ -16,5 +17,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     app = Flask("api", static_folder=None)
     app.register_blueprint(recommendations(settings))
+    count_unmatched(app)
     problems.register(app)  # for addresses that are nobody's, too
     return app

@@ -7,11 +7,12 @@ from flask.blueprints import BlueprintSetupState
 
 from api import problems
 from api.items import reading, writing
+from api.measuring import measure, metrics
 from api.state import State
 from api.views import health, v1
 from recommender import Settings
 
-PARTS = (health, v1, reading, writing)
+PARTS = (health, metrics, v1, reading, writing)
 """The blueprints that every instance consists of; they hold routes and no state."""
 
 
@@ -28,6 +29,7 @@ def recommendations(settings: Settings | None = None, *, name: str = "recommende
         state.keep(setup.app, f"{setup.name_prefix}.{setup.name}".lstrip("."))
 
     blueprint.record(keep)
+    measure(blueprint)
     for part in PARTS:
         blueprint.register_blueprint(part)
     problems.register(blueprint)

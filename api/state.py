@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,6 +11,7 @@ from flask.sansio.app import App
 
 from api.catalogues import OpenCatalogues
 from api.keys import Keys
+from api.metrics import Metrics
 from recommender import Settings
 
 EXTENSION = "recommender"
@@ -22,11 +24,14 @@ class State:
     settings: Settings
     keys: Keys
     catalogues: OpenCatalogues
+    metrics: Metrics
 
     @classmethod
     def of(cls, settings: Settings) -> State:
         """The state of a new instance; Redis is reached when a request needs it."""
-        return cls(settings, Keys(settings), OpenCatalogues(settings))
+        return cls(
+            settings, Keys(settings), OpenCatalogues(settings), Metrics(settings.metrics_dir)
+        )
 
     def keep(self, app: App, name: str) -> None:
         """Gives ``app`` this state for the blueprint that is registered as ``name``."""
@@ -37,6 +42,11 @@ def state() -> State:
     """The state of the instance whose blueprint handles this request."""
     known = current_app.extensions[EXTENSION]
     return next(cast(State, known[name]) for name in request.blueprints if name in known)
+
+
+def every_state(app: App) -> Iterable[State]:
+    """The states of all instances that ``app`` has."""
+    return cast(Iterable[State], app.extensions.get(EXTENSION, {}).values())
 
 
 def opened() -> OpenCatalogues:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import platformdirs
@@ -12,6 +12,9 @@ import platformdirs
 from recommender.errors import RecommenderError, brief
 
 CONCURRENCY, MAX_CONCURRENCY = 8, 64
+
+METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable of Prometheus's own client for Python."""
 
 MIN_KEY_CHARS = 16
 """Shortest key: a shorter one could be found by trying."""
@@ -26,6 +29,7 @@ class Settings:
     ``concurrency``: how many calls to a remote embedder may be under way at once, 1 to 64.
     ``read_keys``, ``write_keys``: who may use the HTTP API; a write key also reads. Without the
     first anyone may read, without the second nobody may write.
+    ``metrics_dir``: where the processes of one server put their figures for Prometheus together.
     """
 
     home: Path
@@ -38,6 +42,7 @@ class Settings:
     concurrency: int = CONCURRENCY
     read_keys: tuple[str, ...] = field(default=(), repr=False)
     write_keys: tuple[str, ...] = field(default=(), repr=False)
+    metrics_dir: Path | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -62,7 +67,13 @@ class Settings:
             concurrency=_concurrency(get("RECOMMENDER_CONCURRENCY")),
             read_keys=_keys("RECOMMENDER_READ_KEYS", get("RECOMMENDER_READ_KEYS")),
             write_keys=_keys("RECOMMENDER_WRITE_KEYS", get("RECOMMENDER_WRITE_KEYS")),
+            metrics_dir=_folder(get(METRICS_DIR)),
         )
+
+    def with_metrics_in(self, folder: Path) -> Settings:
+        """The same with another ``metrics_dir``, for this process and those that it starts."""
+        os.environ[METRICS_DIR] = str(folder)  # prometheus_client looks there by itself
+        return replace(self, metrics_dir=folder)
 
 
 def _home(given: str | None) -> Path:
@@ -74,6 +85,10 @@ def _home(given: str | None) -> Path:
         raise RecommenderError(
             f"RECOMMENDER_HOME is {given!r}: {error}", remedy="Set it to a directory of yours"
         ) from error
+
+
+def _folder(given: str | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _concurrency(given: str | None) -> int:

@@ -42,6 +42,10 @@ class Spent:
         self._at, self._part = now, part
         return before
 
+    def mark(self) -> None:
+        """Counts up to now what the running part has taken."""
+        self.enter(self._part)
+
     @property
     def total(self) -> float:
         """The seconds of all parts together, up to the last change of part."""

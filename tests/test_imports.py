@@ -54,6 +54,7 @@ ONLY_IN = {
     "redisvl": ["recommender.store", "recommender.where"],
     "flask": ["api"],
     "werkzeug": ["api"],
+    "prometheus_client": ["api"],
     "click": ["recommender.cli"],
     "rich": ["recommender.cli"],
     "feedparser": ["loaders"],
