@@ -12,9 +12,10 @@ from recommender.spent import LISTENING, Spent
 class Measured(Spent):
     """One request, and the clock that the engine and the store find in its context.
 
-    ``owner`` is who started it and has to stop it. ``returned`` is how many hits it brought, None where it brings no hits, of
-    which ``fallbacks`` only filled up; ``short`` how many of its lists lack some (most requests
-    have one list). ``catalogue`` is the one that answered, so there is one of that name.
+    ``owner`` is who started it and has to stop it. ``returned`` is how many hits it brought, None
+    where it brings no hits, of which ``fallbacks`` only filled up; ``short`` how many of its lists
+    lack some (most requests have one list). ``catalogue`` is the one that answered, so there is
+    one of that name.
     """
 
     __slots__ = ("_token", "catalogue", "fallbacks", "owner", "returned", "short")
