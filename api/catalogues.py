@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from recommender import Recommender, Settings, Writer
-from recommender.errors import UnknownCatalogue
+from recommender.errors import StoreError, UnknownCatalogue
 from recommender.store import catalogues
 from recommender.store.connection import Server, connect
 
@@ -20,16 +21,30 @@ class OpenCatalogues:
         self._settings = settings
         self._lock = threading.Lock()
         self._server: Server | None = None
+        self._refused: tuple[float, str, str] | None = None
         self._open: dict[str, Recommender] = {}
         self._writers: dict[str, Writer] = {}
 
     @property
     def server(self) -> Server:
         """The connected Redis. Raises StoreError while it is away; the next call tries again."""
+        if self._server is not None:
+            return self._server
+        asked = time.monotonic()
         with self._lock:
             if self._server is None:
-                self._server = connect(self._settings, patience=PATIENCE)
+                # Those who waited here meanwhile learn the same, and not one after the other.
+                if self._refused is not None and self._refused[0] >= asked:
+                    raise StoreError(self._refused[1], remedy=self._refused[2])
+                self._server = self._connected()
             return self._server
+
+    def _connected(self) -> Server:
+        try:
+            return connect(self._settings, patience=PATIENCE, hurried=True)
+        except StoreError as error:
+            self._refused = time.monotonic(), error.message, error.remedy
+            raise
 
     def names(self) -> list[str]:
         """All catalogues, sorted."""

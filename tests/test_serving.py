@@ -160,8 +160,7 @@ def test_the_log_says_bytes_as_they_were_sent(shell: Shell) -> None:
         ("quotes", '/v1/films/similar?id="},{"status":200'),
         ("line ends", "/v1/films/similar?id=a%0Ab%0D%0Ac%00%E2%80%A8"),
         ("escapes", "/v1/\\u0000\\/x?id=\\"),
-        ("raw bytes", "/v1/f\xfc\xff/similar?id=\x80\xff"),
-        ("long", f"/{'%F0%9F%98%80' * 300}?q={chr(0xE9) * 3000}"),
+        ("long", f"/{'%F0%9F%98%80' * 300}?q=" + 2000 * "\\"),
     ],
 )
 def test_hostile_addresses_stay_one_line(shell: Shell, name: str, target: str) -> None:
@@ -204,11 +203,13 @@ def test_who_stops_reading_the_log_does_not_stop_the_answers(shell: Shell) -> No
         process.stderr.readline()
         port = int(process.stderr.readline().partition("127.0.0.1:")[2].split()[0])
         process.stdout.close()
+        process.stdout = None
         client = Client("127.0.0.1", port)
         assert [client.get("/healthz").status for _ in range(5)] == [200] * 5
     finally:
         process.terminate()
-        assert process.wait(20) == 0
+        process.communicate(timeout=20)
+        assert process.returncode == 0
 
 
 SIMILAR = "/v1/<catalogue>/similar"
@@ -376,14 +377,14 @@ def test_long_bodies_are_read_while_they_come(shell: Shell, server: Server) -> N
     waiting = threading.Event()
 
     def body() -> Iterator[bytes]:
-        yield b"".join(line % number for number in range(1000))
+        yield b"".join(line % number for number in range(2000))
         wait_until(lambda: server.client.exists("films:1:item:new 999") == 1)
         waiting.set()
-        yield line % 1000
+        yield line % 2000
 
     with running(shell, RECOMMENDER_WRITE_KEYS=KEY) as one:
         answer = one.client.send("POST", "/v1/films/items", body(), headers=key)
-    assert (answer.status, answer.json["created"], waiting.is_set()) == (200, 1001, True)
+    assert (answer.status, answer.json["created"], waiting.is_set()) == (200, 2001, True)
 
 
 def test_a_redis_that_hangs_is_a_503_and_no_hung_worker(shell: Shell, server: Server) -> None:

@@ -61,16 +61,19 @@ class Server:
     local: bool
 
 
-def connect(settings: Settings | None = None, *, patience: float = 20.0) -> Server:
+def connect(
+    settings: Settings | None = None, *, patience: float = 20.0, hurried: bool = False
+) -> Server:
     """The Redis of ``settings`` (the environment's by default), checked.
 
-    ``patience`` is how many seconds it may take for one answer. Raises StoreError where it is
+    ``patience`` is how many seconds it may take for one answer; where ``hurried``, a local server
+    that still reads its data is not waited for any longer. Raises StoreError where it is
     away, lacks the query engine, or would throw items out.
     """
     settings = settings or Settings.from_env()
     url = settings.redis_url or ""
     if settings.redis_url is None:
-        socket = str(embedded.start(settings.home))
+        socket = str(embedded.start(settings.home, patience / 2 if hurried else None))
         address = f"unix://{socket}"
         make: Callable[..., Client] = partial(redis.Redis, unix_socket_path=socket)
     else:
