@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Response
+from pydantic_core import to_json
 
 from api.measuring import note
 
@@ -13,5 +13,4 @@ from api.measuring import note
 def answer(value: Any, status: int = 200) -> Response:
     """``value`` as JSON text."""
     note(value)
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, status=status, mimetype="application/json")
+    return Response(to_json(value), status=status, mimetype="application/json")

@@ -43,7 +43,7 @@ KEY = "benchmarks-write-key"
 WORKERS = 2
 CONNECTIONS = 16
 SEEDS = 8000
-ROUNDS, SECONDS = 5, 1.5
+ROUNDS, SECONDS = 4, 2
 WARM_UP, MANY = 10_000, 100_000
 CHUNK_SECONDS = 5
 SIMILAR, RELATED = "/v1/fashion/similar", "/v1/fashion/related"
@@ -121,10 +121,10 @@ class Load:
         path.write_text("\n".join(lines) + "\n")
         return path
 
-    def wrk(self, side: Side, asked: Path, seconds: float) -> dict[str, float]:
+    def wrk(self, side: Side, asked: Path, seconds: int) -> dict[str, float]:
         """What wrk measured while it asked a server for the requests of a file."""
         done = subprocess.run(
-            ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{1000 * seconds:.0f}ms", "--timeout", "10s",
+            ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s",
              "-s", str(self.folder / "wrk.lua"), f"http://127.0.0.1:{side.port}", "--", str(asked)],
             capture_output=True, text=True, check=True,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 1.0
 """How old the knowledge of a catalogue may be before it is looked at again."""
 
+STALE_SECONDS = 1.5
+"""How old it may be while it is being looked at."""
+
 
 class Recommender:
     """Answers about one catalogue. Safe to share between threads.
@@ -58,6 +62,7 @@ class Recommender:
         self.name = name
         self._settings = settings or Settings.from_env()
         self._client = (server or connect(self._settings)).client
+        self._looking = threading.Lock()
         self._view = View(catalogues.get(self._client, name))
         self._asking = Asking(self._client, self._settings)
         self._answering = Answering(self._client, name)
@@ -268,6 +273,18 @@ class Recommender:
         view, now = self._view, time.monotonic()
         if now - view.seen < FRESH_SECONDS:
             return view
+        # One thread looks; the others need not wait for it while what they know is not much older.
+        if not self._looking.acquire(blocking=now - view.seen > STALE_SECONDS):
+            return view
+        try:
+            return self._looked_at(now)
+        finally:
+            self._looking.release()
+
+    def _looked_at(self, now: float) -> View:
+        view = self._view
+        if view.seen > now:  # another thread did it meanwhile
+            return view
         entry = catalogues.get(self._client, self.name)
         if entry != view.entry:
             view = View(entry)
@@ -276,6 +293,6 @@ class Recommender:
             view.is_whole, view.items = state.is_ready, state.items
         except IndexNotReady:
             view.is_whole, view.items = False, 0  # the query itself will say so
-        view.seen = now
+        view.seen = time.monotonic()
         self._view = view
         return view
