@@ -46,11 +46,15 @@ def count_unmatched(app: Flask) -> None:
 
 
 def note(value: Any) -> None:
-    """Counts ``value`` for the request being handled, if it is an answer with hits."""
-    if type(value) is dict and "returned" in value:
-        measured = measured_here()
-        if measured is not None:
+    """Counts ``value`` for the request being handled, if it is an answer with hits, or several."""
+    measured = measured_here()
+    if measured is not None and type(value) is dict:
+        if "returned" in value:
             measured.note(value)
+        elif isinstance(results := value.get("results"), list):
+            for each in results:
+                if "returned" in each:
+                    measured.note(each)
 
 
 def _begin() -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily
@@ -38,9 +39,15 @@ class Metrics:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
+        if folder is not None and not folder.is_dir():
+            raise RecommenderError(
+                f"there is no directory {folder}, which PROMETHEUS_MULTIPROC_DIR names",
+                remedy="Make it, or unset the variable where one process serves alone",
+            )
         if folder is not None:
-            values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+            values.ValueClass = values.MultiProcessValue(_pid)  # type: ignore[no-untyped-call]
         self._folder = folder
+        self._known: dict[tuple[Any, ...], Any] = {}
         self._registry = own = CollectorRegistry()
         name = "recommender_{}".format
         self._requests = Counter(
@@ -72,25 +79,33 @@ class Metrics:
     def count(self, method: str, route: str, status: int, measured: Measured | None) -> None:
         """Counts one request that is about to be answered; ``route`` is an address's pattern."""
         known = method if method in METHODS else "other"
-        self._requests.labels(known, route, str(status)).inc()
+        self._of(self._requests, known, route, str(status)).inc()
         if measured is None:
             return
         measured.mark()
-        self._seconds.labels(route).observe(measured.total)
+        self._of(self._seconds, route).observe(measured.total)
         for part, seconds in zip(PARTS, measured.seconds, strict=True):
             if seconds:
-                self._parts.labels(route, part).observe(seconds)
+                self._of(self._parts, route, part).observe(seconds)
         if measured.seconds[EMBEDDING]:
             self._embedding.inc(measured.seconds[EMBEDDING])
         if measured.returned is not None:
             self._count_hits(measured, measured.returned)
 
     def _count_hits(self, measured: Measured, returned: int) -> None:
-        self._returned.labels(measured.catalogue).observe(returned)
+        self._of(self._returned, measured.catalogue).observe(returned)
         if measured.short:
             self._short.labels(measured.catalogue).inc(measured.short)
         if measured.fallbacks:
             self._fallbacks.labels(measured.catalogue).inc(measured.fallbacks)
+
+    def _of(self, family: Any, *labels: str) -> Any:
+        """One of a family's own figures, in half of the time that the family takes to find it."""
+        key = (family, *labels)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = family.labels(*labels)
+        return known
 
     def text(self, opened: OpenCatalogues) -> bytes:
         """All figures in Prometheus's text format, with those of the indexes as they are now."""
@@ -104,6 +119,15 @@ class Metrics:
         now.register(_Given(_indexes(opened)))
         now.register(_Given(_processes(pids)))
         return known + generate_latest(now)
+
+
+_own = [os.getpid()]
+os.register_at_fork(after_in_child=lambda: _own.__setitem__(0, os.getpid()))
+
+
+def _pid() -> int:
+    """The process's own id, without asking the system each time."""
+    return _own[0]
 
 
 class _Given:

@@ -15,6 +15,8 @@ from api.metrics import Metrics
 from recommender import Settings
 
 EXTENSION = "recommender"
+KEPT = "_recommender_state"
+"""The attribute of a request that holds it."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,13 @@ class State:
 
 def state() -> State:
     """The state of the instance whose blueprint handles this request."""
-    known = current_app.extensions[EXTENSION]
-    return next(cast(State, known[name]) for name in request.blueprints if name in known)
+    asked = request._get_current_object()  # type: ignore[attr-defined]
+    found: State | None = getattr(asked, KEPT, None)
+    if found is None:  # it is asked for several times
+        known = current_app.extensions[EXTENSION]
+        found = next(cast(State, known[name]) for name in request.blueprints if name in known)
+        setattr(asked, KEPT, found)
+    return found
 
 
 def every_state(app: App) -> Iterable[State]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -30,6 +31,8 @@ class Settings:
     ``read_keys``, ``write_keys``: who may use the HTTP API; a write key also reads. Without the
     first anyone may read, without the second nobody may write.
     ``metrics_dir``: where the processes of one server put their figures for Prometheus together.
+    ``events``: whether whoever may read may also send events, as a public page's visitors; else
+    only write keys may.
     """
 
     home: Path
@@ -43,13 +46,14 @@ class Settings:
     read_keys: tuple[str, ...] = field(default=(), repr=False)
     write_keys: tuple[str, ...] = field(default=(), repr=False)
     metrics_dir: Path | None = None
+    events: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
         """Settings from ``env`` (the process's own by default); empty values count as unset.
 
-        Raises RecommenderError for a home that is no path, a concurrency out of its range, or a key
-        that is too short.
+        Raises RecommenderError for a home that is no path, a concurrency out of its range, a key
+        that is too short, or events neither open nor closed.
         """
         values = os.environ if env is None else env
 
@@ -68,7 +72,22 @@ class Settings:
             read_keys=_keys("RECOMMENDER_READ_KEYS", get("RECOMMENDER_READ_KEYS")),
             write_keys=_keys("RECOMMENDER_WRITE_KEYS", get("RECOMMENDER_WRITE_KEYS")),
             metrics_dir=_folder(get(METRICS_DIR)),
+            events=_events(get("RECOMMENDER_EVENTS")),
         )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Settings from an application's ``config``, under the names that the environment has.
+
+        What ``config`` lacks, or has as None, is the environment's; an empty text unsets it. Keys
+        may be a list, a home a path, a number a number. Raises what :meth:`from_env` raises.
+        """
+        given = {
+            name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            for name, value in config.items()
+            if isinstance(value, (str, int, Path, list, tuple))
+        }
+        return cls.from_env({**os.environ, **given})
 
     def with_metrics_in(self, folder: Path) -> Settings:
         """The same with another ``metrics_dir``, for this process and those that it starts."""
@@ -88,7 +107,11 @@ def _home(given: str | None) -> Path:
 
 
 def _folder(given: str | None) -> Path | None:
-    return None if given is None else Path(given)
+    if given is None or Path(given).is_absolute():
+        return None if given is None else Path(given)
+    raise RecommenderError(
+        f"{METRICS_DIR} is {given!r}", remedy="Set it to a directory's absolute path, or unset it"
+    )
 
 
 def _concurrency(given: str | None) -> int:
@@ -103,6 +126,15 @@ def _concurrency(given: str | None) -> int:
         f"RECOMMENDER_CONCURRENCY is {brief(given)}: it is how many calls to a remote embedder may"
         f" be under way at once, a whole number from 1 to {MAX_CONCURRENCY}",
         remedy=f"Set it to one, or unset it for {CONCURRENCY}",
+    )
+
+
+def _events(given: str | None) -> bool:
+    if given is None or given.lower() in ("open", "closed"):
+        return given is not None and given.lower() == "open"
+    raise RecommenderError(
+        f"RECOMMENDER_EVENTS is {brief(given)}",
+        remedy="Set it to open, and whoever may read may send events; or unset it",
     )
 
 

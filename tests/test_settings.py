@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, fields
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,10 @@ ALL = {
     "AZURE_OPENAI_API_KEY": "hidden3",
     "OPENAI_API_VERSION": "2024-10-21",
     "RECOMMENDER_CONCURRENCY": "3",
+    "PROMETHEUS_MULTIPROC_DIR": "/run/figures",
     "RECOMMENDER_READ_KEYS": "hidden-to-all-but-readers",
     "RECOMMENDER_WRITE_KEYS": "hidden-to-all-but-one,hidden-to-all-but-two",
+    "RECOMMENDER_EVENTS": "open",
 }
 
 
@@ -41,8 +44,10 @@ def test_every_variable_has_its_place() -> None:
         azure_api_key="hidden3",
         azure_api_version="2024-10-21",
         concurrency=3,
+        metrics_dir=Path("/run/figures"),
         read_keys=("hidden-to-all-but-readers",),
         write_keys=("hidden-to-all-but-one", "hidden-to-all-but-two"),
+        events=True,
     )
 
 
@@ -54,7 +59,9 @@ def test_what_is_empty_counts_as_unset(value: str | None) -> None:
     assert settings.home.name == "recommender"
     assert settings.concurrency == 8
     assert settings.read_keys == settings.write_keys == ()
-    others = {f.name for f in fields(settings)} - {"home", "concurrency", "read_keys", "write_keys"}
+    assert settings.events is False
+    told = {"home", "concurrency", "read_keys", "write_keys", "events"}
+    others = {f.name for f in fields(settings)} - told
     assert {getattr(settings, name) for name in others} == {None}
 
 
@@ -88,6 +95,13 @@ def test_so_many_calls_at_once_can_be(calls: int) -> None:
 def test_so_many_calls_at_once_cannot_be(value: str) -> None:
     with pytest.raises(RecommenderError, match=r"CONCURRENCY is '.*from 1 to 64\. Set it to one"):
         Settings.from_env({"RECOMMENDER_CONCURRENCY": value})
+
+
+def test_events_are_open_or_closed() -> None:
+    for text, is_open in (("open", True), ("Open", True), ("closed", False)):
+        assert Settings.from_env({"RECOMMENDER_EVENTS": text}).events is is_open
+    with pytest.raises(RecommenderError, match=r"RECOMMENDER_EVENTS is 'yes'\. Set it to open"):
+        Settings.from_env({"RECOMMENDER_EVENTS": "yes"})
 
 
 def test_secrets_are_not_shown() -> None:
@@ -129,3 +143,29 @@ def test_the_environment_is_read_in_settings_only() -> None:
     found = [line for path in files for line in readings(path)]
     assert found, "the test itself finds nothing"
     assert {line.partition(":")[0] for line in found} == {"recommender/settings.py"}, found
+
+
+def test_a_configuration_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://environment")
+    monkeypatch.setenv("OPENAI_API_KEY", "of the environment")
+    settings = Settings.from_config(
+        {
+            "REDIS_URL": "redis://configuration",
+            "RECOMMENDER_HOME": Path("/data/blog"),
+            "RECOMMENDER_CONCURRENCY": 3,
+            "RECOMMENDER_READ_KEYS": ["a-key-of-a-reader", "a-key-of-another"],
+            "OPENAI_API_KEY": None,
+            "PERMANENT_SESSION_LIFETIME": timedelta(days=31),  # others' values are nothing to us
+        }
+    )
+    assert settings == Settings(
+        home=Path("/data/blog"),
+        redis_url="redis://configuration",
+        concurrency=3,
+        read_keys=("a-key-of-a-reader", "a-key-of-another"),
+        openai_api_key="of the environment",
+    )
+    assert Settings.from_config({}).redis_url == "redis://environment"
+    assert Settings.from_config({"REDIS_URL": ""}).redis_url is None
+    with pytest.raises(RecommenderError, match="RECOMMENDER_CONCURRENCY"):
+        Settings.from_config({"RECOMMENDER_CONCURRENCY": 65})

@@ -9,6 +9,7 @@ import socket
 import click
 
 from recommender.cli import cores
+from recommender.cli.context import chosen_settings
 from recommender.cli.server import Serving, run
 from recommender.errors import InvalidParameter
 from recommender.settings import Settings
@@ -38,13 +39,13 @@ def serve(host: str, port: int, workers: int | None, access_log: bool) -> None:
     """Serve the API over HTTP until Ctrl-C, which lets requests finish.
 
     It is read-only until RECOMMENDER_WRITE_KEYS holds a key; with RECOMMENDER_READ_KEYS, reading
-    needs one too.
+    needs one too. RECOMMENDER_EVENTS=open takes events from whoever may read.
 
     \b
     recommender serve
     curl "http://127.0.0.1:8000/v1/movies/similar?id=toy-story&limit=3"
     """
-    settings = Settings.from_env()
+    settings = chosen_settings()
     server = connect(settings)
     server.client.close()  # each worker opens its own
     listener = _listen(host, port)
@@ -60,6 +61,8 @@ def _rights(settings: Settings, bound: str) -> str:
     writers, readers = len(settings.write_keys), len(settings.read_keys)
     keys = {1: "1 key"}.get(writers, f"{writers} keys")
     said = f"Writes with {keys}" if writers else "Read-only (RECOMMENDER_WRITE_KEYS is not set)"
+    if settings.events:
+        said += "; events from whoever may read"
     if readers:
         return f"{said}; reads with a key"
     if ipaddress.ip_address(bound).is_loopback:
