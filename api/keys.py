@@ -20,6 +20,11 @@ class Keys:
         self._writers = [_digest(key.encode()) for key in settings.write_keys]
         self._open_to_events = settings.events
 
+    @property
+    def guard_reading(self) -> bool:
+        """Whether reading needs a key at all."""
+        return bool(self._readers)
+
     def check_read(self, given: bytes | None) -> None:
         """Raises InvalidKey unless ``given`` may read: any key, or none where none is set."""
         if self._readers:
