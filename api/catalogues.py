@@ -14,6 +14,10 @@ PATIENCE = 5.0
 """How many seconds Redis may take before a request is answered with a 503."""
 
 
+PAUSE = 1.0
+"""How many seconds after Redis was away before it is tried to connect again."""
+
+
 class OpenCatalogues:
     """Opens Redis and catalogues when they are first asked for; shared by all threads."""
 
@@ -30,11 +34,10 @@ class OpenCatalogues:
         """The connected Redis. Raises StoreError while it is away; the next call tries again."""
         if self._server is not None:
             return self._server
-        asked = time.monotonic()
         with self._lock:
             if self._server is None:
                 # Those who waited here meanwhile learn the same, and not one after the other.
-                if self._refused is not None and self._refused[0] >= asked:
+                if self._refused is not None and time.monotonic() < self._refused[0] + PAUSE:
                     raise StoreError(self._refused[1], remedy=self._refused[2])
                 self._server = self._connected()
             return self._server

@@ -278,8 +278,11 @@ class Recommender:
         view, now = self._view, time.monotonic()
         if now - view.seen < FRESH_SECONDS:
             return view
-        # One thread looks; the others need not wait for it while what they know is not much older.
-        if not self._looking.acquire(blocking=now - view.seen > STALE_SECONDS):
+        # One thread looks and the others go on with what they know, while that is not much older;
+        # then none waits for another one, which may be waiting for Redis.
+        if now - view.seen > STALE_SECONDS:
+            return self._looked_at(now)
+        if not self._looking.acquire(blocking=False):
             return view
         try:
             return self._looked_at(now)

@@ -401,7 +401,7 @@ def test_a_redis_that_hangs_is_a_503_and_no_hung_worker(shell: Shell, server: Se
             os.kill(redis, signal.SIGCONT)
         assert {answer.status for answer in answers} == {503}
         assert {answer.headers["Retry-After"] for answer in answers} == {"2"}
-        assert took < 20  # 5 s of patience for each; 16 threads take two turns
+        assert took < 25  # 5 s of patience for each; 8 threads of one worker take three turns
         wait_until(lambda: one.client.get("/v1/films/similar", id="film 1").status == 200)
 
 
