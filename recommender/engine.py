@@ -281,18 +281,15 @@ class Recommender:
         # One thread looks and the others go on with what they know, while that is not much older;
         # then none waits for another one, which may be waiting for Redis.
         if now - view.seen > STALE_SECONDS:
-            return self._looked_at(now)
+            return self._looked_at(view, now)
         if not self._looking.acquire(blocking=False):
             return view
         try:
-            return self._looked_at(now)
+            return self._looked_at(view, now)
         finally:
             self._looking.release()
 
-    def _looked_at(self, now: float) -> View:
-        view = self._view
-        if view.seen > now:  # another thread did it meanwhile
-            return view
+    def _looked_at(self, view: View, now: float) -> View:
         entry = catalogues.get(self._client, self.name)
         if entry != view.entry:
             view = View(entry)
@@ -301,6 +298,6 @@ class Recommender:
             view.is_whole, view.items = state.is_ready, state.items
         except IndexNotReady:
             view.is_whole, view.items = False, 0  # the query itself will say so
-        view.seen = time.monotonic()
+        view.seen = now
         self._view = view
         return view
