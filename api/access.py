@@ -10,7 +10,7 @@ from api.state import state
 def check_read() -> None:
     """Before a request that reads. OPTIONS needs no key: browsers ask it without one."""
     keys = state().keys
-    if keys.guard_reading and request.method != "OPTIONS":
+    if keys.are_for_reading and request.method != "OPTIONS":
         keys.check_read(given_key())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from copy import copy
 
 from recommender import Recommender, Settings, Writer
 from recommender.errors import StoreError, UnknownCatalogue
@@ -14,10 +15,6 @@ PATIENCE = 5.0
 """How many seconds Redis may take before a request is answered with a 503."""
 
 
-PAUSE = 1.0
-"""How many seconds after Redis was away before it is tried to connect again."""
-
-
 class OpenCatalogues:
     """Opens Redis and catalogues when they are first asked for; shared by all threads."""
 
@@ -25,28 +22,27 @@ class OpenCatalogues:
         self._settings = settings
         self._lock = threading.Lock()
         self._server: Server | None = None
-        self._refused: tuple[float, str, str] | None = None
+        self._failure: tuple[float, StoreError | None] = (0.0, None)
         self._open: dict[str, Recommender] = {}
         self._writers: dict[str, Writer] = {}
 
     @property
     def server(self) -> Server:
         """The connected Redis. Raises StoreError while it is away; the next call tries again."""
-        if self._server is not None:
-            return self._server
+        asked = time.monotonic()
         with self._lock:
             if self._server is None:
-                # Those who waited here meanwhile learn the same, and not one after the other.
-                if self._refused is not None and time.monotonic() < self._refused[0] + PAUSE:
-                    raise StoreError(self._refused[1], remedy=self._refused[2])
-                self._server = self._connected()
+                self._server = self._connected(asked)
             return self._server
 
-    def _connected(self) -> Server:
+    def _connected(self, asked: float) -> Server:
+        when, failure = self._failure
+        if failure is not None and when > asked:  # what failed while this one waited, fails for it
+            raise copy(failure) from failure
         try:
             return connect(self._settings, patience=PATIENCE, hurried=True)
         except StoreError as error:
-            self._refused = time.monotonic(), error.message, error.remedy
+            self._failure = time.monotonic(), error
             raise
 
     def names(self) -> list[str]:

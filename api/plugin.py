@@ -7,7 +7,7 @@ from typing import cast
 from flask import Blueprint, Flask, current_app
 from flask.blueprints import BlueprintSetupState
 
-from api import problems
+from api import manners, problems
 from api.events import events
 from api.items import reading, writing
 from api.measuring import measure, metrics
@@ -38,6 +38,7 @@ def recommendations(settings: Settings | None = None, *, name: str = "recommende
     measure(blueprint)
     for part in PARTS:
         blueprint.register_blueprint(part)
+    manners.attach(blueprint, chosen)
     problems.register(blueprint)
     return blueprint
 

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 STATUS: list[tuple[type[RecommenderError], int]] = [
     (errors.InvalidKey, 401),
     (errors.NotAllowed, 403),
+    (errors.RateLimited, 429),
     (errors.InvalidParameter, 400),
     (errors.RecordError, 400),
     (errors.UnknownCatalogue, 404),
@@ -76,6 +77,8 @@ def _ours(error: RecommenderError) -> Response:
     )
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
+    if isinstance(error, errors.RateLimited):
+        response.headers["Retry-After"] = str(error.seconds)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

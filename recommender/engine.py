@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from recommender import listing, presets, vectors
 from recommender import seeds as seeding
 from recommender.answering import Answering
-from recommender.arguments import check_names, check_text
+from recommender.arguments import MAX_NAMES, check_names, check_text
 from recommender.asking import Asking, unknown_item
 from recommender.catalogue import Catalogue
 from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
@@ -22,7 +22,7 @@ from recommender.settings import Settings
 from recommender.spent import ranking
 from recommender.store import catalogues, events, hashes, index, query
 from recommender.store.catalogues import Entry
-from recommender.store.connection import Client, Server, connect
+from recommender.store.connection import Client, Server, connect, processes
 from recommender.store.index import IndexState
 from recommender.view import View
 from recommender.where import parse
@@ -45,6 +45,9 @@ FRESH_SECONDS = 1.0
 STALE_SECONDS = 1.5
 """How old it may be while it is being looked at."""
 
+SOONEST_SECONDS = 0.05
+"""The same where it is known to be of another version: many may be written in a second."""
+
 
 class Recommender:
     """Answers about one catalogue. Safe to share between threads.
@@ -65,6 +68,7 @@ class Recommender:
         self._client = (server or connect(self._settings)).client
         self._looking = threading.Lock()
         self._view = View(catalogues.get(self._client, name))
+        self._changing = threading.Lock()
         self._asking = Asking(self._client, self._settings)
         self._answering = Answering(self._client, name)
 
@@ -77,6 +81,27 @@ class Recommender:
     def client(self) -> Client:
         """The connection to its Redis, for what measures it."""
         return self._client
+
+    @property
+    def processes(self) -> int:
+        """How many Redis processes were met so far.
+
+        Where it changes while a question is answered, Redis was restarted, and the answer may be
+        that of an index which fills again.
+        """
+        return processes(self._client)
+
+    def version(self, latest: bytes | None = None) -> bytes | None:
+        """A token (see ``store.versions``): the next answer is of it, or of a later one.
+
+        It is at most a second old, or, where it is known not to be the ``latest``, as good as new.
+        None during a write, and while the index is filling: then the same question may get another
+        answer without a write. Raises StoreError.
+        """
+        view = self._fresh()
+        if latest is not None and view.version != latest:
+            view = self._fresh(SOONEST_SECONDS)
+        return view.version if view.is_whole else None
 
     @ranking
     def similar(self, id: str, **wishes: Unpack[Wishes]) -> Results:
@@ -236,7 +261,7 @@ class Recommender:
         """
         catalogue = self._fresh().entry.catalogue
         able = [name for name, spec in catalogue.fields.items() if spec.type in ("tag", "number")]
-        wanted = able if fields is None else check_names("fields", fields)
+        wanted = able if fields is None else check_names("fields", fields, MAX_NAMES)
         for name in wanted:
             if name not in able:
                 raise UnknownField("fields", name, able)
@@ -273,31 +298,38 @@ class Recommender:
         count, low, high = query.number_range(self._client, self.name, condition, name)
         return Facet(name, kind, count=count, min=low, max=high) if count else Facet(name, kind)
 
-    def _fresh(self) -> View:
-        """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile."""
+    def _fresh(self, age: float = FRESH_SECONDS) -> View:
+        """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile.
+
+        ``age`` is how many seconds old it may be.
+        """
         view, now = self._view, time.monotonic()
-        if now - view.seen < FRESH_SECONDS:
+        met = processes(self._client)
+        if now - view.seen < age and view.processes == met:
             return view
         # One thread looks and the others go on with what they know, while that is not much older;
         # then none waits for another one, which may be waiting for Redis.
-        if now - view.seen > STALE_SECONDS:
-            return self._looked_at(view, now)
+        may_go_on = age == FRESH_SECONDS and view.processes == met
+        if not may_go_on or now - view.seen > STALE_SECONDS:
+            return self._looked_at(view, now, met)
         if not self._looking.acquire(blocking=False):
             return view
         try:
-            return self._looked_at(view, now)
+            return self._looked_at(view, now, met)
         finally:
             self._looking.release()
 
-    def _looked_at(self, view: View, now: float) -> View:
-        entry = catalogues.get(self._client, self.name)
-        if entry != view.entry:
-            view = View(entry)
+    def _looked_at(self, view: View, now: float, met: int) -> View:
+        entry, version = catalogues.get_versioned(self._client, self.name)
+        if (entry, version) != (view.entry, view.version):
+            view = View(entry, version)  # what was counted is counted again
         try:
             state = self.state()
             view.is_whole, view.items = state.is_ready, state.items
         except IndexNotReady:
             view.is_whole, view.items = False, 0  # the query itself will say so
-        view.seen = now
-        self._view = view
+        with self._changing:  # never back to what another thread saw before
+            if now > self._view.seen:
+                view.seen, view.processes = now, met
+                self._view = view
         return view

@@ -53,6 +53,7 @@ ONLY_IN = {
     "redis": ["recommender.store", "recommender.where"],
     "redisvl": ["recommender.store", "recommender.where"],
     "flask": ["api", "recommender.cli.plugin"],
+    "flask_cors": ["api"],
     "werkzeug": ["api"],
     "prometheus_client": ["api", "recommender.cli.server"],
     "gunicorn": ["recommender.cli"],

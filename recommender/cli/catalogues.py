@@ -11,7 +11,7 @@ from recommender.cli.output import json_option, print_json, print_mapping, print
 from recommender.engine import Recommender
 from recommender.errors import IndexNotReady, StoreError
 from recommender.store import catalogues as store
-from recommender.store import events, hashes, index, neighbours
+from recommender.store import events, hashes, index, neighbours, versions
 from recommender.store.connection import Server, connect
 
 
@@ -69,6 +69,7 @@ def drop(name: str, yes: bool) -> None:
         click.confirm(f"Delete {name!r} with all its items?", abort=True)
     wait = lambda: click.echo(f"waiting: {name!r} is being loaded", err=True)  # noqa: E731
     with store.locked(server.client, name, wait):
+        versions.take(server.client, name)
         index.drop(server.client, name, generation)
         removed = hashes.delete_all(server.client, hashes.prefix_of(name, generation))
         neighbours.drop(server.client, name, generation)
