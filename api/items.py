@@ -8,9 +8,10 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api import access
+from api import access, operations
 from api.answers import answer
 from api.bodies import read_batches, read_object
+from api.describing import describes
 from api.models import addresses
 from api.parameters import address, check_encoding, check_none
 from api.problems import problem
@@ -29,6 +30,7 @@ LISTED = 10_000
 
 
 @reading.get("/<catalogue>/items")
+@describes(operations.get_item)
 def get_item(catalogue: str) -> Response:
     """One item by its id."""
     asked = address(addresses.ReadItem)
@@ -38,6 +40,7 @@ def get_item(catalogue: str) -> Response:
 
 
 @writing.put("/<catalogue>/items")
+@describes(operations.put_item)
 def put_item(catalogue: str) -> Response:
     """One whole item, new or in the place of the one that was there."""
     id = address(addresses.OneItem).id
@@ -49,6 +52,7 @@ def put_item(catalogue: str) -> Response:
 
 
 @writing.post("/<catalogue>/items")
+@describes(operations.post_items)
 def post_items(catalogue: str) -> Response:
     """Many whole items; what is wrong with one costs only that one."""
     check_none()
@@ -69,6 +73,7 @@ def post_items(catalogue: str) -> Response:
 
 
 @writing.patch("/<catalogue>/items")
+@describes(operations.patch_item)
 def patch_item(catalogue: str) -> Response:
     """Some fields of one item; null removes one."""
     id = address(addresses.OneItem).id
@@ -82,6 +87,7 @@ def patch_item(catalogue: str) -> Response:
 
 
 @writing.delete("/<catalogue>/items")
+@describes(operations.delete_items)
 def delete_items(catalogue: str) -> Response:
     """One item or several, by their ids only."""
     asked = address(addresses.SeveralItems)

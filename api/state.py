@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from flask import current_app, request
+from flask import Request, current_app, request
 from flask.sansio.app import App
 
 from api.catalogues import OpenCatalogues
@@ -35,8 +35,13 @@ class State:
 
 def state() -> State:
     """The state of the instance whose blueprint handles this request."""
+    return cast(State, current_app.extensions[EXTENSION][name_of(request)])
+
+
+def name_of(asked: Request) -> str:
+    """The name under which the instance that handles a request is registered."""
     known = current_app.extensions[EXTENSION]
-    return next(cast(State, known[name]) for name in request.blueprints if name in known)
+    return next(name for name in asked.blueprints if name in known)
 
 
 def opened() -> OpenCatalogues:

@@ -8,8 +8,9 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from api import access
+from api import access, operations
 from api.answers import answer
+from api.describing import describes
 from api.models import addresses, bodies
 from api.parameters import address, body, check_none
 from api.problems import document_of
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 @v1.get("/catalogues")
+@describes(operations.list_catalogues)
 def list_catalogues() -> Response:
     """The names of all catalogues."""
     check_none()
@@ -33,6 +35,7 @@ def list_catalogues() -> Response:
 
 
 @v1.get("/<catalogue>")
+@describes(operations.describe)
 def describe(catalogue: str) -> Response:
     """One catalogue: fields, vectors, counts, and whether its index is complete."""
     check_none()
@@ -40,6 +43,7 @@ def describe(catalogue: str) -> Response:
 
 
 @v1.get("/<catalogue>/similar")
+@describes(operations.similar)
 def similar(catalogue: str) -> Response:
     """The items most like the one with this id."""
     asked = address(addresses.Similar)
@@ -47,6 +51,7 @@ def similar(catalogue: str) -> Response:
 
 
 @v1.post("/<catalogue>/similar")
+@describes(operations.similar_by_body)
 def similar_by_body(catalogue: str) -> Response:
     """The same as the address says it, for conditions that nest."""
     asked = body(bodies.Similar)
@@ -54,10 +59,11 @@ def similar_by_body(catalogue: str) -> Response:
 
 
 @v1.post("/<catalogue>/similar:batch")
+@describes(operations.similar_to_each)
 def similar_to_each(catalogue: str) -> Response:
     """For each of up to 100 ids the items most like it."""
     began = time.perf_counter()
-    asked = body(bodies.Batch)
+    asked = body(bodies.SimilarBatch)
     found = opened().get(catalogue).similar_many(**asked.given())
     results = [
         {"id": id}
@@ -69,6 +75,7 @@ def similar_to_each(catalogue: str) -> Response:
 
 
 @v1.get("/<catalogue>/related")
+@describes(operations.related)
 def related(catalogue: str) -> Response:
     """The stored neighbours of the item with this id."""
     asked = address(addresses.Related)
@@ -76,6 +83,7 @@ def related(catalogue: str) -> Response:
 
 
 @v1.post("/<catalogue>/related")
+@describes(operations.related_by_body)
 def related_by_body(catalogue: str) -> Response:
     """The same as the address says it, for conditions that nest."""
     asked = body(bodies.Related)
@@ -83,6 +91,7 @@ def related_by_body(catalogue: str) -> Response:
 
 
 @v1.get("/<catalogue>/search")
+@describes(operations.search)
 def search(catalogue: str) -> Response:
     """The items closest to some words."""
     asked = address(addresses.Search)
@@ -90,6 +99,7 @@ def search(catalogue: str) -> Response:
 
 
 @v1.post("/<catalogue>/search")
+@describes(operations.search_by_body)
 def search_by_body(catalogue: str) -> Response:
     """The items closest to a text, a vector or an image, which is base64 or a part of a form."""
     asked = upload() if request.mimetype == FORM else body(bodies.Search).given()
@@ -97,6 +107,7 @@ def search_by_body(catalogue: str) -> Response:
 
 
 @v1.post("/<catalogue>/recommend")
+@describes(operations.recommend)
 def recommend(catalogue: str) -> Response:
     """The items most like several others, and unlike some."""
     asked = body(bodies.Recommend)
@@ -104,6 +115,7 @@ def recommend(catalogue: str) -> Response:
 
 
 @v1.get("/<catalogue>/facets")
+@describes(operations.facets)
 def facets(catalogue: str) -> Response:
     """Values and counts of tags, ranges of numbers, under some conditions."""
     asked = address(addresses.Facets)
@@ -114,12 +126,14 @@ def facets(catalogue: str) -> Response:
 
 
 @health.get("/healthz")
+@describes(operations.alive)
 def alive() -> Response:
     """Whether this process answers."""
     return answer({"status": "ok"})
 
 
 @health.get("/readyz")
+@describes(operations.ready)
 def ready() -> Response:
     """Whether Redis answers and every catalogue's index is complete; 503 while not."""
     waiting = 0

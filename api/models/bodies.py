@@ -83,7 +83,7 @@ class Similar(Wishes):
     id: Id
 
 
-class Batch(Wishes):
+class SimilarBatch(Wishes):
     """A question for what is like each of some items."""
 
     ids: Annotated[
