@@ -71,8 +71,8 @@ class Hit(Answer):
     ]
     fields: Values
     source: Annotated[
-        Literal["vector", "text", "hybrid", "same_tag", "popular", "latest"],
-        Field(description="What found it: the index, or a fallback"),
+        Literal["vector", "text", "hybrid", "related", "same_tag", "popular", "latest"],
+        Field(description="What found it: the index, a stored list, or a fallback"),
     ]
     why: Annotated[Why, Field(description="With explain")] = {}
 
