@@ -13,6 +13,11 @@ from recommender.errors import RecommenderError
 
 V = TypeVar("V", bound=Callable[..., Any])
 
+GROUPS = ASK, CATALOGUES, ITEMS, EVENTS, HEALTH = (
+    "Ask", "Catalogues", "Items", "Events", "Health",
+)  # fmt: skip
+"""The groups of calls, in the order in which they are told."""
+
 OPERATION = "__operation__"
 
 

@@ -82,8 +82,9 @@ def _of_request(operation: Operation) -> Iterator[Told]:
 
 def _of_key(key: str) -> Iterator[Told]:
     yield 401, errors.InvalidKey.code, _said(errors.InvalidKey)
-    if key == "write":
+    if key != "read":
         yield 403, errors.NotAllowed.code, _said(errors.NotAllowed)
+    if key == "write":
         yield 403, errors.ReadOnly.code, _said(errors.ReadOnly)
     yield 429, "too_many_requests", "too many requests in a short time"
     yield 500, "internal_error", "something went wrong; it is logged"

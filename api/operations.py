@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.describing import Body, Operation
-from api.models import addresses, answers, bodies, items
+from api.describing import ASK, CATALOGUES, EVENTS, HEALTH, ITEMS, Body, Operation
+from api.models import addresses, answers, bodies, events, items
 from recommender import errors
-
-ASK, ITEMS, CATALOGUES, HEALTH = "Ask", "Items", "Catalogues", "Health"
 
 OPEN = (errors.UnknownCatalogue, errors.InvalidCatalogue, errors.IndexNotReady, errors.StoreError)
 """What every call about a catalogue may meet."""
@@ -140,6 +138,20 @@ delete_items = Operation(
     "deleteItems", ITEMS, "Removes items by their ids", {200: answers.Deleted},
     addresses.SeveralItems, errors=(*OPEN, errors.UnknownItem, errors.CatalogueBusy),
     key="write",
+)  # fmt: skip
+
+post_events = Operation(
+    "postEvents", EVENTS, "What visitors did: view, click, like, buy",
+    {202: events.Taken, 400: events.NoneTaken},
+    bodies=[
+        Body(events.Sent, {
+            "one": {"type": "click", "id": "alien", "seed": "toy-story"},
+            "several": {"events": [{"type": "view", "id": "up"}, {"type": "like", "id": "up"}]},
+        }),
+    ],
+    errors=(*OPEN, errors.UnknownItem, errors.StoreFull, errors.EventsClosed), key="events",
+    more="With a write key, or, where RECOMMENDER_EVENTS is open, from whoever may read. What is"
+    " wrong with one of several costs only that one.",
 )  # fmt: skip
 
 alive = Operation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from werkzeug.routing import Rule
 
 from api import failures
-from api.describing import Operation, operation_of
+from api.describing import GROUPS, Operation, operation_of
 from api.models.addresses import Address
 from api.models.answers import Problem
 from api.models.texts import AsNames
@@ -24,8 +24,7 @@ SECRET = {"bearer": {"type": "http", "scheme": "bearer"},
 VARIABLE = re.compile(r"<(?:[^<>:]+:)?([^<>:]+)>")
 ABOUT = (
     "More like this, for any catalogue. A parameter that a call does not take is an error, so a"
-    " misspelt filter never passes for none. What a deployment limits or allows - keys, rates,"
-    " sizes - is told by its answers."
+    " misspelt filter never passes for none."
 )
 CATALOGUE = {
     "name": "catalogue", "in": "path", "required": True, "description": "A catalogue's name",
@@ -48,11 +47,17 @@ class _Schemas(GenerateJsonSchema):
         """Never."""
         return False
 
+    def sort(self, value: Any, parent_key: str | None = None) -> Any:
+        """Members stay in the order in which they are written."""
+        return value
 
-def document(rules: list[tuple[str, Rule, Operation]], *, is_read_open: bool) -> dict[str, Any]:
+
+def document(
+    rules: list[tuple[str, Rule, Operation]], *, open_keys: Collection[str]
+) -> dict[str, Any]:
     """The document for routes given as (path, rule, what is said of it).
 
-    ``is_read_open`` is whether reading needs no key. The servers are left to the caller.
+    ``open_keys`` are the kinds of keys that nobody needs here. The servers are left to the caller.
     """
     models = _models(operation for _, _, operation in rules)
     refs, defined = models_json_schema(
@@ -62,18 +67,18 @@ def document(rules: list[tuple[str, Rule, Operation]], *, is_read_open: bool) ->
     schema_of: Callable[[type[BaseModel]], Any] = lambda model: refs[(model, "validation")]  # noqa: E731
     paths: dict[str, dict[str, Any]] = {}
     for path, rule, operation in rules:
-        described = _operation(rule, operation, schema_of, is_read_open=is_read_open)
+        described = _operation(rule, operation, schema_of, open_keys=open_keys)
         for method in sorted({*(rule.methods or ())} - {"HEAD", "OPTIONS"}):
             paths.setdefault(VARIABLE.sub(r"{\1}", path), {})[method.lower()] = described
     responses = _shared(paths)
-    groups = dict.fromkeys(operation.group for _, _, operation in rules)
+    used = {operation.group for _, _, operation in rules}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Recommender", "version": version("recommender"), "description": ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "tags": [{"name": name} for name in groups],
+        "tags": [{"name": name} for name in GROUPS if name in used],
         "paths": paths,
         "components": {
             "schemas": defined["$defs"], "responses": responses, "securitySchemes": SECRET,
@@ -107,7 +112,7 @@ def _operation(
     operation: Operation,
     schema_of: Callable[[type[BaseModel]], Any],
     *,
-    is_read_open: bool,
+    open_keys: Collection[str],
 ) -> dict[str, Any]:
     is_cached = "GET" in (rule.methods or ()) and operation.key == "read"
     parameters = [CATALOGUE] if "catalogue" in rule.arguments else []
@@ -119,7 +124,7 @@ def _operation(
         "tags": [operation.group],
         "parameters": parameters,
         "responses": _responses(operation, schema_of, is_cached=is_cached),
-        "security": _security(operation.key, is_read_open=is_read_open),
+        "security": _security(operation.key, open_keys),
     }
     if operation.more:
         described["description"] = operation.more
@@ -199,8 +204,8 @@ def _shared(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return shared
 
 
-def _security(key: str, *, is_read_open: bool) -> list[dict[str, list[str]]]:
+def _security(key: str, open_keys: Collection[str]) -> list[dict[str, list[str]]]:
     if not key:
         return []
     keys: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}]
-    return [{}, *keys] if key == "read" and is_read_open else keys
+    return [{}, *keys] if key in open_keys else keys

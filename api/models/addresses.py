@@ -38,9 +38,9 @@ class Address(Question):
 
 
 class OneItem(Address):
-    """An item."""
+    """An item to write."""
 
-    id: Id
+    id: Annotated[Id, Field(examples=["dune"])]
 
 
 class SeveralItems(Address):
@@ -48,13 +48,14 @@ class SeveralItems(Address):
 
     id: Annotated[
         list[str],
-        Field(min_length=1, description="Ids of items; may be repeated", examples=[["up"]]),
+        Field(min_length=1, description="Ids of items; may be repeated", examples=[["dune"]]),
     ]
 
 
-class ReadItem(OneItem):
+class ReadItem(Address):
     """An item, and what of it."""
 
+    id: Id
     fields: FieldNames = None  # type: ignore[assignment]  # as the engine has it
     vectors: Annotated[
         bool, AsFlag, Field(description="Gives the vectors that came with the item, too")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from recommender.catalogue import FieldType, IndexType, Metric, NumberType
@@ -59,6 +59,23 @@ class Why(TypedDict, total=False):
     sentence: Annotated[str, Field(description="The same for people")]
 
 
+SHOWN: dict[str, Any] = {
+    "items": [
+        {
+            "id": "toy-story-2", "score": 0.728914, "relevance": 0.681,
+            "fields": {"title": "Toy Story 2", "year": 1999}, "source": "vector",
+        }
+    ],
+    "requested": 1, "returned": 1, "complete": True, "catalogue": "movies", "generation": 1,
+    "embedder": "wordllama", "exact": False, "took_ms": 0.9, "next": None,
+}  # fmt: skip
+WRONG: dict[str, Any] = {
+    "type": "about:blank", "title": "Bad Request", "status": 400, "code": "invalid_limit",
+    "detail": "limit is 0", "parameter": "limit",
+    "remedy": "It is a whole number from 1 to 1,000",
+}  # fmt: skip
+
+
 class Hit(Answer):
     """One item of an answer."""
 
@@ -80,6 +97,8 @@ class Hit(Answer):
 class Results(Answer):
     """Hits, best first, and what is to be known about them."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [SHOWN]})
+
     items: list[Hit]
     requested: Annotated[Count, Field(description="The limit")]
     returned: Annotated[Count, Field(description="How many hits there are")]
@@ -100,6 +119,8 @@ class Results(Answer):
 
 class Problem(Answer):
     """What went wrong, as RFC 9457 has it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [WRONG]})
 
     type: Literal["about:blank"]
     title: Annotated[str, Field(description="The status in words", examples=["Bad Request"])]
