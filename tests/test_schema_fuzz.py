@@ -51,16 +51,21 @@ bounded = hypothesis_settings(
 )
 
 
-def document_of(**keys: Any) -> Any:
-    """The calls that an app describes; where its Redis is makes no difference to that."""
+def document_of(*, limits: bool, **keys: Any) -> Any:
+    """The calls that an app describes; where its Redis is makes no difference to that.
+
+    ``limits`` is whether every limit of every parameter is gone to, one by one.
+    """
     app = create_app(Settings(home=Path(os.devnull), **keys))
     document = app.test_client().get("/openapi.json").json
-    config = SchemathesisConfig.from_dict(CONFIG)
+    phases = {"coverage": {"enabled": limits}}
+    config = SchemathesisConfig.from_dict({**CONFIG, "phases": phases})
     return schemathesis.openapi.from_dict(document, config=config)
 
 
 KEYS = {"read_keys": (READ_KEY,), "write_keys": (WRITE_KEY,)}
-with_keys, without_keys = document_of(**KEYS), document_of()
+with_keys, without_keys = document_of(limits=True, **KEYS), document_of(limits=False)
+with_other_keys = document_of(limits=False, **KEYS)
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +105,12 @@ def lines(_context: Any, value: Any) -> bytes:
 
 def hold(case: Any, client: Client, session: requests.Session, **headers: str) -> Any:
     """Sends what was made up, and compares the answer with the document."""
-    return case.call_and_validate(
-        base_url=f"http://{client.host}:{client.port}",
-        session=session,
-        headers=headers,
+    answer = case.call(
+        base_url=f"http://{client.host}:{client.port}", session=session, headers=headers
     )
+    if answer.status_code != 414:  # an address too long for the server, which asks no application
+        case.validate_response(answer)
+    return answer
 
 
 @with_keys.parametrize()
@@ -119,8 +125,8 @@ def test_without_a_key(case: Any, unlocked: Client, session: requests.Session) -
     hold(case, unlocked, session)
 
 
-@with_keys.parametrize()
-@hypothesis_settings(bounded, max_examples=2)
+@with_other_keys.parametrize()
+@hypothesis_settings(bounded, max_examples=4)
 def test_with_another_key(case: Any, locked: Client, session: requests.Session) -> None:
     answer = hold(case, locked, session, **{"X-API-Key": "x" * 16, "Authorization": ""})
     needs_none = case.operation.path in ("/healthz", "/readyz") or case.method == "OPTIONS"

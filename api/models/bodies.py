@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SkipValidatio
 from api.models import wishes as wish
 from recommender.arguments import MAX_TEXT_CHARS, check_text
 from recommender.engine import MAX_IDS
+from recommender.items import MAX_ID_BYTES
 from recommender.seeds import MAX_SEEDS, MAX_WEIGHT
 from recommender.seeds import Strategy as StrategyName
 from recommender.wishes import DEFAULTS
@@ -21,7 +22,7 @@ Id = Annotated[
     AfterValidator(lambda value: check_text("id", value)),
     Field(
         description="An item's id, letter by letter", examples=["toy-story"],
-        json_schema_extra={"minLength": 1, "maxLength": MAX_TEXT_CHARS},
+        json_schema_extra={"minLength": 1, "maxLength": MAX_ID_BYTES},
     ),
     wish.Wanted("the id of an item"),
 ]  # fmt: skip
