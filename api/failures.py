@@ -86,7 +86,7 @@ def _of_key(key: str) -> Iterator[Told]:
         yield 403, errors.NotAllowed.code, _said(errors.NotAllowed)
     if key == "write":
         yield 403, errors.ReadOnly.code, _said(errors.ReadOnly)
-    yield 429, "too_many_requests", "too many requests in a short time"
+    yield 429, errors.RateLimited.code, _said(errors.RateLimited)
     yield 500, "internal_error", "something went wrong; it is logged"
 
 
@@ -99,6 +99,6 @@ def _of_errors(operation: Operation) -> Iterator[Told]:
 
 
 def _said(kind: type[RecommenderError]) -> str:
-    """What an error means: the first line about it."""
-    line = (kind.__doc__ or "").partition("\n")[0].rstrip(".")
-    return line[:1].lower() + line[1:] if not line.startswith("Redis") else line
+    """What an error means: the first line about it, without what is for programmers."""
+    line = (kind.__doc__ or "").partition("\n")[0].partition(";")[0].rstrip(".")
+    return line if line.startswith("Redis") else line[:1].lower() + line[1:]

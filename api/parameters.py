@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from werkzeug.datastructures import MultiDict
 
-from api.bodies import read_object
+from api.bodies import MAX_QUESTION, read_object
 from api.models.addresses import Address
 from api.models.bodies import Question
 from api.models.wishes import Wanted
@@ -58,7 +58,7 @@ def body(model: type[Q]) -> Q:
     Raises InvalidParameter, 413 and 415.
     """
     check_none()
-    return members(read_object(), model)
+    return members(read_object(MAX_QUESTION), model)
 
 
 def members(given: dict[str, Any], model: type[Q]) -> Q:

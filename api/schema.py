@@ -114,7 +114,7 @@ def _operation(
     *,
     open_keys: Collection[str],
 ) -> dict[str, Any]:
-    is_cached = "GET" in (rule.methods or ()) and operation.key == "read"
+    is_cached = "GET" in (rule.methods or ()) and "catalogue" in rule.arguments
     parameters = [CATALOGUE] if "catalogue" in rule.arguments else []
     parameters += _parameters(operation.address)
     parameters += [IF_NONE_MATCH] if is_cached else []

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from api import access, operations
+from api import access, caching, operations
 from api.answers import answer
 from api.describing import describes
 from api.models import addresses, bodies
@@ -21,6 +21,7 @@ from recommender.errors import IndexNotReady, RecommenderError, UnknownItem
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 v1.before_request(access.check_read)
+v1.before_request(caching.revalidate)
 health = Blueprint("health", __name__)
 
 logger = logging.getLogger(__name__)
