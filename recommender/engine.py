@@ -13,7 +13,7 @@ from recommender.answering import Answering
 from recommender.arguments import MAX_NAMES, check_names, check_text
 from recommender.asking import Asking, unknown_item
 from recommender.catalogue import Catalogue
-from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
+from recommender.errors import IndexNotReady, InvalidParameter, UnknownField, UnknownItem, brief
 from recommender.events import Event
 from recommender.items import Facet, Item, Results
 from recommender.question import Question
@@ -47,6 +47,12 @@ STALE_SECONDS = 1.5
 
 SOONEST_SECONDS = 0.05
 """The same where it is known to be of another version: many may be written in a second."""
+
+MAX_IDS = 100
+"""Most ids of one batch."""
+
+MAX_HITS = 10_000
+"""Most hits of one batch: its ids times their limit."""
 
 
 class Recommender:
@@ -118,11 +124,49 @@ class Recommender:
             blob = hashes.read_vector(self._client, view.prefix, check_text("id", id), vector)
             if blob is None:
                 raise unknown_item(self.name, id)
-            return self._answering.nearest(view, vector, blob, asked, (id,), began)
+            [found] = self._answering.nearest_to_each(view, vector, [(blob, (id,))], asked, began)
+            return found
         shares = shares_of(asked.get("using"), view.entry.catalogue)
         return self._answering.ranked(
             view, asked, ("similar", id), lambda: self._asking.by_item(view, id, shares), began
         )
+
+    @ranking
+    def similar_many(
+        self, ids: Sequence[str], **wishes: Unpack[Wishes]
+    ) -> list[Results | UnknownItem]:
+        """What :meth:`similar` gives for each of 1..100 ids, in their order, one twice if asked so.
+
+        An id that is not there gets its error and costs the others nothing. Where the index alone
+        can answer, all vectors are read in one round trip and all searches are another one;
+        ``took_ms`` is then that of all together. ``limit`` times the ids may be 10,000. Raises
+        InvalidParameter for what is wrong with all of them.
+        """
+        began = time.perf_counter()
+        view = self._fresh()
+        asked = self._asked(view.entry.catalogue, wishes)
+        _check_batch(ids, asked)
+        if is_plain(asked):
+            return self._nearest_to_each(view, ids, asked, began)
+        found: list[Results | UnknownItem] = []
+        for id in ids:
+            try:
+                found.append(self.similar(id, **wishes))
+            except UnknownItem as error:
+                found.append(error)
+        return found
+
+    def _nearest_to_each(
+        self, view: View, ids: Sequence[str], asked: Mapping[str, Any], began: float
+    ) -> list[Results | UnknownItem]:
+        vector = view.entry.catalogue.vector(asked.get("using"))
+        blobs = hashes.read_vectors(self._client, view.prefix, ids, vector)
+        known = [(blob, (id,)) for id, blob in zip(ids, blobs, strict=True) if blob is not None]
+        results = iter(self._answering.nearest_to_each(view, vector, known, asked, began))
+        return [
+            unknown_item(self.name, id) if blob is None else next(results)
+            for id, blob in zip(ids, blobs, strict=True)
+        ]
 
     @ranking
     def search(
@@ -160,7 +204,8 @@ class Recommender:
             return self._answering.ranked(view, asked, ("search", *given), question, began)
         [probe] = question().probes
         blob = vectors.to_bytes(probe.centre, view.entry.catalogue.vectors[probe.vector].type)
-        return self._answering.nearest(view, probe.vector, blob, asked, (), began)
+        [found] = self._answering.nearest_to_each(view, probe.vector, [(blob, ())], asked, began)
+        return found
 
     @ranking
     def related(
@@ -333,3 +378,20 @@ class Recommender:
                 view.seen, view.processes = now, met
                 self._view = view
         return view
+
+
+def _check_batch(ids: Any, asked: Mapping[str, Any]) -> None:
+    """Raises InvalidParameter for ids that are none, too many of them, or too many hits."""
+    if not 1 <= len(check_names("ids", ids)) <= MAX_IDS:
+        raise InvalidParameter(
+            "ids", f"there are {len(ids)} ids", remedy=f"Ask for 1 to {MAX_IDS} at once"
+        )
+    for id in ids:
+        check_text("ids", id)
+    limit = page_of(asked).limit
+    if limit * len(ids) > MAX_HITS:
+        raise InvalidParameter(
+            "limit",
+            f"limit is {limit} for each of {len(ids)} ids",
+            remedy=f"Together that may be {MAX_HITS:,} hits: {brief(MAX_HITS // len(ids))} each",
+        )
