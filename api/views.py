@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from api import access
 from api.answers import answer
 from api.bodies import read_object
-from api.parameters import LISTED, body_wishes, check_known, names, required, wishes
+from api.parameters import LISTED, body_wishes, check_known, flag, names, required, wishes
 from api.state import opened
 from recommender import Facet, Recommender
 from recommender.arguments import check_text
@@ -87,13 +87,22 @@ def recommend(catalogue: str) -> Response:
 
 @v1.get("/<catalogue>/facets")
 def facets(catalogue: str) -> Response:
-    """Values and counts of tags, ranges of numbers, under some conditions."""
-    check_known(("fields", "where"))
+    """Values and counts of tags, ranges of numbers, under some conditions, of what words find."""
+    check_known(("fields", "where", "q", "disjunctive"))
     engine = opened().get(catalogue)
     where = request.args.getlist("where")
-    found = engine.facets(names("fields"), where=where)
+    text = check_text("q", request.args["q"]) if "q" in request.args else None
+    found = engine.facets(names("fields"), where=where, text=text, disjunctive=flag("disjunctive"))
     shaped = {facet.field: _shaped(facet) for facet in found}
     return answer({"catalogue": catalogue, "items": engine.count(where), "facets": shaped})
+
+
+@v1.get("/<catalogue>/browse")
+def browse(catalogue: str) -> Response:
+    """The items under some conditions, like nothing in particular."""
+    check_known(("order", "limit", "offset", "where", "fields"))
+    order = request.args.get("order")
+    return answer(opened().get(catalogue).browse(order=order, **wishes()).to_dict())
 
 
 @health.get("/healthz")

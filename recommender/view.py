@@ -13,7 +13,7 @@ from recommender.calibration import Calibration, check_min_relevance
 from recommender.catalogue import vector_field
 from recommender.errors import IndexNotReady
 from recommender.fields import KINDS
-from recommender.items import Hit
+from recommender.items import Facet, Hit
 from recommender.store import hashes, query
 from recommender.store.candidates import MAX_FILTER, Known
 from recommender.store.catalogues import Entry
@@ -36,8 +36,8 @@ class View:
     """A catalogue's entry with all that follows from it, worked out once.
 
     ``seen`` is when Redis was last asked for it, in the seconds of a monotonic clock; ``is_whole``
-    is whether its index was filled then, ``items`` how many that held. ``known``, ``frequencies``
-    and ``spans`` remember what was counted in it.
+    is whether its index was filled then, ``items`` how many that held. ``known``, ``frequencies``,
+    ``spans`` and ``facets`` remember what was counted in it.
     """
 
     def __init__(self, entry: Entry) -> None:
@@ -61,6 +61,7 @@ class View:
         self.known = Known()
         self.frequencies = Frequencies()
         self.spans: dict[str, tuple[float, query.Span | None]] = {}
+        self.facets: dict[tuple[str, str], tuple[float, Facet]] = {}
 
     def wanted(self, fields: Sequence[str] | None) -> list[str]:
         """The names of the fields to return."""
