@@ -44,10 +44,15 @@ def register(part: Flask | Blueprint) -> None:
     part.register_error_handler(Exception, _unexpected)
 
 
+def status_of(error: RecommenderError) -> int:
+    """The status of an answer that is this error."""
+    return next((code for kind, code in STATUS if isinstance(error, kind)), 500)
+
+
 def _ours(error: RecommenderError) -> Response:
     if isinstance(error, errors.UnknownCatalogue):
         opened().forget(error)
-    status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
+    status = status_of(error)
     response = problem(
         status, error.code, error.message, parameter=error.parameter, remedy=error.remedy
     )

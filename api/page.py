@@ -1,0 +1,196 @@
+"""The web page: a choice of catalogues, and each with search, filters and a tray of likes."""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from flask import (
+    Blueprint,
+    Response,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    send_from_directory,
+    url_for,
+)
+from werkzeug.wrappers import Response as AnyResponse
+
+from api import access
+from api.asked import PAGE_SIZE, Asked
+from api.cards import card_of, chosen_of, filters_of, more_of, title_of
+from api.problems import RETRY_SECONDS, status_of
+from api.questions import call_of
+from api.shape import Shape, shape_of
+from api.state import opened
+from recommender import Recommender
+from recommender.errors import InvalidKey, RecommenderError, UnknownCatalogue
+
+page = Blueprint("page", __name__, template_folder="web/templates")
+
+STATIC = Path(__file__).parent / "web" / "static"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " img-src 'self' https: http: data:; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'"
+)
+MODULES = (
+    "main", "state", "call", "api", "search", "cards", "filters", "tray", "notices", "key",
+    "numbers", "events",
+)  # fmt: skip
+"""The scripts, which are fetched beside each other and not one after the other."""
+
+FOREVER = 365 * 86_400
+
+
+@page.get("/")
+def home() -> AnyResponse:
+    """The choice of catalogues; the only one there is, at once."""
+    try:
+        access.check_read()
+        names = opened().names()
+        if len(names) == 1 and "all" not in request.args:
+            return redirect(url_for(".catalogue", name=names[0]))
+        listed = [_listed(name) for name in names]
+    except RecommenderError as error:
+        return _failed(error)
+    return _page("home.html", catalogues=listed)
+
+
+@page.get("/c/<name>")
+def catalogue(name: str) -> AnyResponse:
+    """One catalogue, with the answer to what the address asks."""
+    try:
+        access.check_read()
+        engine = opened().get(name)
+        shape = shape_of(engine.entry.catalogue)
+        asked = Asked.read(request.args, engine.entry.catalogue).fitting(shape)
+        state = engine.state()
+    except RecommenderError as error:
+        return _failed(error)
+    return _shown(engine, shape, asked, {"items": state.items, "indexed": state.indexed})
+
+
+@page.get("/assets/<version>/<path:name>")
+def asset(version: str, name: str) -> Response:
+    """A style sheet or script; under its present version it never changes."""
+    is_present = version == _version()
+    response = send_from_directory(STATIC, name, max_age=FOREVER if is_present else 0)
+    response.cache_control.immutable = is_present or None
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _shown(engine: Recommender, shape: Shape, asked: Asked, about: dict[str, Any]) -> Response:
+    """The page of a catalogue; what goes wrong with the question is told in its place."""
+    results, facets, problem, status, total = None, [], None, 200, about["items"]
+    call = call_of(asked, shape, asked.show)
+    try:
+        results = call.answer(engine)
+        facets = engine.facets(where=asked.where(), text=asked.q or None, disjunctive=True)
+        total = engine.count(asked.where())
+    except RecommenderError as error:
+        problem, status = error, status_of(error)
+    hits = results.items if results is not None else []
+    cards = [card_of(hit, shape) for hit in hits]
+    has_more = results is not None and results.returned == asked.show
+    return _page(
+        "catalogue.html", status,
+        engine=engine, shape=shape, asked=asked, about=about, results=results, total=total,
+        cards=cards, filters=filters_of(facets, asked, shape), chosen=chosen_of(asked, shape),
+        tray=_tray(engine, shape, asked), problem=problem,
+        more=more_of(asked) if has_more and asked.show < 240 else None,
+        curl=call.curl(f"{request.host_url.rstrip('/')}{_base()}v1/{shape.catalogue}"),
+        relaxed=_relaxed(engine, asked, shape) if results is not None and not hits else [],
+        address=lambda state: _address(shape.catalogue, state),
+        page_size=PAGE_SIZE,
+    )  # fmt: skip
+
+
+def _address(name: str, asked: Asked) -> str:
+    query = asked.query()
+    return url_for(".catalogue", name=name) + (f"?{query}" if query else "")
+
+
+def _tray(engine: Recommender, shape: Shape, asked: Asked) -> list[dict[str, Any]]:
+    """The likes and dislikes with their titles; what is gone has its id for one."""
+    fields = [shape.title] if shape.title else []
+    found = []
+    for kind, ids in (("like", asked.like), ("unlike", asked.unlike)):
+        for id in ids:
+            try:
+                title = title_of(id, engine.item(id, fields=fields).fields, shape)
+            except RecommenderError:
+                title = title_of(id, {}, shape)
+            found.append({"id": id, "kind": kind, "title": title, "left": asked.without(id)})
+    return found
+
+
+def _relaxed(engine: Recommender, asked: Asked, shape: Shape) -> list[dict[str, Any]]:
+    """For each filter in use how many items there were without it."""
+    return [
+        {**each, "count": engine.count(each["left"].where())} for each in chosen_of(asked, shape)
+    ]
+
+
+def _listed(name: str) -> dict[str, Any]:
+    """A catalogue as the choice shows it; one that is just being loaded has no count."""
+    engine = opened().get(name)
+    entry = engine.entry
+    stamps = dict.fromkeys(entry.stamps[vector].embedder for vector in entry.catalogue.vectors)
+    try:
+        items: int | None = engine.state().items
+    except RecommenderError:
+        items = None
+    fields = [*entry.catalogue.fields]
+    return {"name": name, "items": items, "embedder": ", ".join(stamps), "fields": fields}
+
+
+def _failed(error: RecommenderError) -> Response:
+    """A page that says what is wrong; with a key that is missing, one that asks for it."""
+    if isinstance(error, UnknownCatalogue):
+        opened().forget(error)
+    status = status_of(error)
+    response = _page("problem.html", status, problem=error)
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    if isinstance(error, InvalidKey):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _page(template: str, status: int = 200, **values: Any) -> Response:
+    base = _base()
+    links = {"docs": f"{base}docs", "openapi": f"{base}openapi.json"}
+    html = render_template(
+        f"recommender/{template}", base=base, links=links, modules=MODULES, asset=_asset,
+        status=status, **values,
+    )  # fmt: skip
+    response = make_response(html, status)
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers.add("Vary", "X-API-Key, Authorization")
+    return response
+
+
+def _base() -> str:
+    """The address under which this instance stands, with a slash at its end."""
+    return url_for(".home")
+
+
+def _asset(name: str) -> str:
+    return url_for(".asset", version=_version(), name=name)
+
+
+@cache
+def _version() -> str:
+    """A digest of all style sheets and scripts: they import each other, so they change together."""
+    digest = blake2b(digest_size=6)
+    for path in sorted(STATIC.iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
