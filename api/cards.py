@@ -55,13 +55,13 @@ def title_of(id: str, fields: Mapping[str, Any], shape: Shape) -> str:
 
 
 def filters_of(facets: Sequence[Facet], asked: Asked, shape: Shape) -> list[dict[str, Any]]:
-    """The filters beside the results; one that tells nothing apart and is not used is left out."""
-    groups = []
+    """The filters beside the results; one that tells nothing apart and is not used is hidden."""
+    groups: list[dict[str, Any]] = []
     for facet in facets:
         group = _labels(facet, asked) if facet.type == "tag" else _range(facet, asked, shape)
-        if group is not None:
-            group |= {"field": facet.field, "label": shape.labels[facet.field]}
-            groups.append(group | {"open": len(groups) < OPEN_GROUPS or group["used"]})
+        group |= {"field": facet.field, "label": shape.labels[facet.field]}
+        seen = sum(not other["hidden"] for other in groups)
+        groups.append(group | {"open": seen < OPEN_GROUPS or group["used"]})
     return groups
 
 
@@ -84,19 +84,18 @@ def more_of(asked: Asked) -> Asked:
     return replace(asked, show=asked.show + PAGE_SIZE)
 
 
-def _labels(facet: Facet, asked: Asked) -> dict[str, Any] | None:
+def _labels(facet: Facet, asked: Asked) -> dict[str, Any]:
     ticked = asked.tags.get(facet.field, ())
     lower = {label.lower(): label for label in ticked}
     counts = {lower.pop(label.lower(), label): count for label, count in facet.values.items()}
     rows = [{"value": label, "count": counts.get(label, 0), "ticked": True} for label in ticked]
     others = [label for label in counts if label not in ticked]
     rows += [{"value": label, "count": counts[label], "ticked": False} for label in others]
-    if not rows:
-        return None
     shown = max(SHOWN, len(ticked))
     shown = len(rows) if len(rows) <= shown + 2 else shown
     return {
         "type": "tag",
+        "hidden": not rows,
         "used": bool(ticked),
         "rows": rows[:shown],
         "more": rows[shown:LISTED],
@@ -104,10 +103,8 @@ def _labels(facet: Facet, asked: Asked) -> dict[str, Any] | None:
     }
 
 
-def _range(facet: Facet, asked: Asked, shape: Shape) -> dict[str, Any] | None:
+def _range(facet: Facet, asked: Asked, shape: Shape) -> dict[str, Any]:
     ends = asked.ranges.get(facet.field, ("", ""))
-    if not any(ends) and (facet.min is None or facet.min == facet.max):
-        return None
     is_date = facet.field in shape.dates
     known = [
         "" if end is None else shown_number(end, facet.field, shape)
@@ -115,6 +112,7 @@ def _range(facet: Facet, asked: Asked, shape: Shape) -> dict[str, Any] | None:
     ]
     return {
         "type": "date" if is_date else "number",
+        "hidden": not any(ends) and (facet.min is None or facet.min == facet.max),
         "used": any(ends),
         "ends": ends,
         "known": known,

@@ -38,7 +38,7 @@ POLICY = (
     " frame-ancestors 'none'"
 )
 MODULES = (
-    "main", "state", "call", "api", "search", "cards", "filters", "tray", "notices", "key",
+    "main", "page", "state", "call", "api", "search", "cards", "filters", "tray", "notices", "key",
     "numbers", "events",
 )  # fmt: skip
 """The scripts, which are fetched beside each other and not one after the other."""

@@ -49,6 +49,7 @@ class Shape:
     dates: tuple[str, ...]
     years: tuple[str, ...]
     labels: dict[str, str]
+    types: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
         """The same for scripts."""
@@ -90,6 +91,7 @@ def shape_of(catalogue: Catalogue) -> Shape:
         dates=dates,
         years=years,
         labels={name: label_of(name) for name in fields},
+        types={name: spec.type for name, spec in fields.items()},
     )
 
 

@@ -1,0 +1,167 @@
+/** The filters beside the results: counts that follow, boxes that stay where the reader left them. */
+
+import { shownNumber, thousands } from "./numbers.js";
+
+const SHOWN = 8;
+const LISTED = 50;
+const FOUND = 100;
+
+/**
+ * @typedef {object} Facet
+ * @property {"tag" | "number"} type
+ * @property {{value: string, count: number}[]} [values]
+ * @property {number | null} [min]
+ * @property {number | null} [max]
+ *
+ * @typedef {{value: string, count: number, ticked: boolean}} Row
+ */
+
+/** The labels that are known of each group, for those who look for one. @type {WeakMap<Element, Row[]>} */
+const known = new WeakMap();
+
+/**
+ * Shows the counts of an answer of the API.
+ *
+ * @param {HTMLElement} groups
+ * @param {Record<string, Facet>} facets
+ * @param {import("./state.js").State} state
+ * @param {import("./state.js").Shape} shape
+ */
+export function showCounts(groups, facets, state, shape) {
+  for (const group of groupsOf(groups)) {
+    const name = group.dataset.field ?? "";
+    const facet = facets[name];
+    if (!facet) continue;
+    if (facet.type === "tag") showLabels(group, facet, state.tags[name] ?? []);
+    else showRange(group, facet, name in state.ranges, shape);
+  }
+}
+
+/**
+ * Puts boxes and ends as the state has them, whatever is known of the counts.
+ *
+ * @param {HTMLElement} groups
+ * @param {import("./state.js").State} state
+ */
+export function showChosen(groups, state) {
+  for (const group of groupsOf(groups)) {
+    const name = group.dataset.field ?? "";
+    for (const box of boxesOf(group)) box.checked = (state.tags[name] ?? []).includes(box.value);
+    const ends = state.ranges[name] ?? ["", ""];
+    group.querySelectorAll(".ends input").forEach((element, at) => {
+      const input = /** @type {HTMLInputElement} */ (element);
+      if (input !== document.activeElement && input.value !== ends[at]) input.value = ends[at];
+    });
+  }
+}
+
+/**
+ * The filters as they are ticked and typed.
+ *
+ * @param {HTMLElement} groups
+ * @param {import("./state.js").State} state
+ * @returns {import("./state.js").State}
+ */
+export function chosenIn(groups, state) {
+  const tags = { ...state.tags };
+  /** @type {Record<string, [string, string]>} */
+  const ranges = {};
+  for (const group of groupsOf(groups)) {
+    const name = group.dataset.field ?? "";
+    if (group.dataset.type === "tag") {
+      // A label that is ticked and not listed just now stays ticked.
+      const listed = boxesOf(group);
+      const unlisted = (tags[name] ?? []).filter((label) => !listed.some((box) => box.value === label));
+      const labels = [...unlisted, ...listed.filter((box) => box.checked).map((box) => box.value)];
+      delete tags[name];
+      if (labels.length) tags[name] = [...new Set(labels)];
+      continue;
+    }
+    const inputs = /** @type {NodeListOf<HTMLInputElement>} */ (group.querySelectorAll(".ends input"));
+    const [least, most] = [...inputs].map((input) => input.value.trim());
+    if (least || most) ranges[name] = [least, most];
+  }
+  return { ...state, tags, ranges };
+}
+
+/** Lists the labels that hold what was typed. @param {HTMLInputElement} input */
+export function find(input) {
+  const group = /** @type {HTMLElement} */ (input.closest(".group"));
+  list(group, known.get(group) ?? []);
+}
+
+/** @param {HTMLElement} groups @returns {HTMLElement[]} */
+const groupsOf = (groups) => [.../** @type {NodeListOf<HTMLElement>} */ (groups.querySelectorAll(".group"))];
+
+/** @param {HTMLElement} group @returns {HTMLInputElement[]} */
+const boxesOf = (group) => [
+  .../** @type {NodeListOf<HTMLInputElement>} */ (group.querySelectorAll("input[type=checkbox]")),
+];
+
+/** @param {HTMLElement} group @param {Facet} facet @param {string[]} ticked */
+function showLabels(group, facet, ticked) {
+  const lower = new Map(ticked.map((label) => [label.toLowerCase(), label]));
+  const rows = (facet.values ?? []).map(({ value, count }) => {
+    const own = lower.get(value.toLowerCase());
+    return { value: own ?? value, count, ticked: own !== undefined };
+  });
+  const counted = new Set(rows.map((row) => row.value));
+  const missing = ticked.filter((label) => !counted.has(label));
+  const all = [
+    ...rows.filter((row) => row.ticked),
+    ...missing.map((value) => ({ value, count: 0, ticked: true })),
+    ...rows.filter((row) => !row.ticked),
+  ];
+  known.set(group, all);
+  list(group, all);
+}
+
+/** @param {HTMLElement} group @param {Row[]} rows */
+function list(group, rows) {
+  const input = /** @type {HTMLInputElement} */ (group.querySelector(".find"));
+  const rest = /** @type {HTMLDetailsElement} */ (group.querySelector(".rest"));
+  const wanted = input.value.trim().toLowerCase();
+  input.hidden = rows.length <= LISTED / 2 && !wanted;
+  group.hidden = !rows.length;
+  const seen = Math.max(SHOWN, rows.filter((row) => row.ticked).length);
+  const cut = rows.length <= seen + 2 ? rows.length : seen;
+  const first = wanted ? rows.filter((row) => row.value.toLowerCase().includes(wanted)).slice(0, FOUND) : rows.slice(0, cut);
+  const more = wanted ? [] : rows.slice(cut, LISTED);
+  const focused = /** @type {HTMLInputElement | null} */ (
+    group.contains(document.activeElement) ? document.activeElement : null
+  );
+  const [top, under] = group.querySelectorAll(".values");
+  const name = group.dataset.field ?? "";
+  top.replaceChildren(...first.map((row) => rowOf(name, row)));
+  under.replaceChildren(...more.map((row) => rowOf(name, row)));
+  rest.hidden = !more.length;
+  if (focused && !focused.isConnected) {
+    boxesOf(group).find((box) => box.value === focused.value)?.focus({ preventScroll: true });
+  }
+}
+
+/** @param {string} name @param {Row} row @returns {Node} */
+function rowOf(name, row) {
+  const template = /** @type {HTMLTemplateElement} */ (document.getElementById("value"));
+  const item = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
+  const box = /** @type {HTMLInputElement} */ (item.querySelector("input"));
+  box.name = `tag.${name}`;
+  box.value = row.value;
+  box.checked = row.ticked;
+  /** @type {HTMLElement} */ (item.querySelector(".name")).textContent = row.value;
+  /** @type {HTMLElement} */ (item.querySelector(".count")).textContent = thousands(row.count);
+  return item;
+}
+
+/** @param {HTMLElement} group @param {Facet} facet @param {boolean} isUsed @param {import("./state.js").Shape} shape */
+function showRange(group, facet, isUsed, shape) {
+  const { min, max } = facet;
+  const isKnown = typeof min === "number" && typeof max === "number";
+  group.hidden = !isUsed && (!isKnown || min === max);
+  const name = group.dataset.field ?? "";
+  const ends = isKnown ? [min, max].map((end) => shownNumber(end, name, shape)) : ["", ""];
+  /** @type {HTMLElement} */ (group.querySelector(".known")).textContent = isKnown ? ends.join(" to ") : "";
+  group.querySelectorAll("input[type=number]").forEach((input, at) => {
+    /** @type {HTMLInputElement} */ (input).placeholder = ends[at].replaceAll(",", "");
+  });
+}
