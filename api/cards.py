@@ -22,6 +22,9 @@ MAX_TEXT = 400
 SHOWN, LISTED = 8, 50
 """Labels of a filter that are seen at once, and with "show all"; scripts look through them all."""
 
+MANY = 25
+"""Labels from which one can be looked for."""
+
 OPEN_GROUPS = 3
 """Filters that are open from the start."""
 
@@ -73,7 +76,9 @@ def chosen_of(asked: Asked, shape: Shape) -> list[dict[str, Any]]:
         for label in labels
     ]
     for name, (least, most) in asked.ranges.items():
-        text = f"{least} to {most}" if least and most else f"from {least}" if least else f"to {most}"
+        text = (
+            f"{least} to {most}" if least and most else f"from {least}" if least else f"to {most}"
+        )
         left = asked.without_filter(name)
         found.append({"label": f"{shape.labels[name]} {text}", "left": left})
     return found
@@ -99,7 +104,7 @@ def _labels(facet: Facet, asked: Asked) -> dict[str, Any]:
         "used": bool(ticked),
         "rows": rows[:shown],
         "more": rows[shown:LISTED],
-        "total": len(rows),
+        "many": len(rows) > MANY,
     }
 
 

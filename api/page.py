@@ -39,7 +39,7 @@ POLICY = (
 )
 MODULES = (
     "main", "page", "state", "call", "api", "search", "cards", "filters", "tray", "notices", "key",
-    "numbers", "events",
+    "numbers", "events", "dom",
 )  # fmt: skip
 """The scripts, which are fetched beside each other and not one after the other."""
 

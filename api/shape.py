@@ -120,9 +120,7 @@ def day_of(seconds: int) -> str:
         return ""
 
 
-def _facts(
-    numbers: list[str], years: tuple[str, ...], dates: tuple[str, ...]
-) -> tuple[str, ...]:
+def _facts(numbers: list[str], years: tuple[str, ...], dates: tuple[str, ...]) -> tuple[str, ...]:
     when = years[:1] or dates[:1]
     rest = [name for name in numbers if name not in {*years, *dates}]
     return (*when, *rest)[:FACTS]

@@ -8,12 +8,15 @@
 
 import { isQuestion, where } from "./state.js";
 
+/** @typedef {import("./state.js").Shape} Shape */
+/** @typedef {import("./state.js").State} State */
+
 /**
  * Nothing asked: the items as they are. One like alone: what is similar to it. Words alone: a
  * search. Else likes and dislikes, among which the words are one more like.
  *
- * @param {import("./state.js").State} state
- * @param {import("./state.js").Shape} shape
+ * @param {State} state
+ * @param {Shape} shape
  * @param {number} limit
  * @returns {Call}
  */

@@ -1,6 +1,9 @@
 /** Cards out of the page's own template: what the server renders, with other text in it. */
 
+import { all, copyOf, make, one } from "./dom.js";
 import { shownNumber } from "./numbers.js";
+
+/** @typedef {import("./state.js").Shape} Shape */
 
 const MAX_TAGS = 5;
 const MAX_TAGS_OF_ONE = 4;
@@ -23,53 +26,42 @@ let made = 1000;
  * One item as its card.
  *
  * @param {Hit} hit
- * @param {import("./state.js").Shape} shape
+ * @param {Shape} shape
  * @param {{like: string, unlike: string}} addresses where its two links lead
  * @returns {HTMLElement}
  */
 export function cardOf(hit, shape, addresses) {
-  const template = /** @type {HTMLTemplateElement} */ (document.getElementById("card"));
-  const card = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
+  const card = copyOf("card");
   const title = titleOf(hit, shape);
   card.dataset.id = hit.id;
   fillPicture(card, safe(hit.fields[shape.picture ?? ""]));
-  fillTitle(part(card, ".title"), title, safe(hit.fields[shape.link ?? ""]));
-  fillList(part(card, ".facts"), factsOf(hit, shape));
-  fillText(part(card, ".text"), brief(hit.fields[shape.text ?? ""], MAX_TEXT));
-  fillList(part(card, ".tags"), tagsOf(hit, shape));
+  fillTitle(one(".title", card), title, safe(hit.fields[shape.link ?? ""]));
+  fillList(one(".facts", card), factsOf(hit, shape));
+  fillText(one(".text", card), brief(hit.fields[shape.text ?? ""], MAX_TEXT));
+  fillList(one(".tags", card), tagsOf(hit, shape));
   fillFit(card, hit);
-  for (const act of /** @type {const} */ (["like", "unlike"])) {
-    const link = card.querySelector(`[data-act="${act}"]`);
-    link?.setAttribute("href", addresses[act]);
-    link?.setAttribute("aria-label", `${link.textContent}: ${brief(title, 80)}`);
+  for (const link of all("[data-act]", card)) {
+    link.href = link.dataset.act === "like" ? addresses.like : addresses.unlike;
+    link.setAttribute("aria-label", `${link.textContent}: ${brief(title, 80)}`);
   }
   return card;
 }
 
-/** What an item is called: its title, or its id. @param {{id: string, fields: Record<string, any>}} item @param {import("./state.js").Shape} shape */
+/** What an item is called: its title, or its id. @param {{id: string, fields: Record<string, any>}} item @param {Shape} shape */
 export function titleOf(item, shape) {
   return brief(item.fields[shape.title ?? ""], MAX_TITLE) || brief(item.id, MAX_TITLE);
 }
 
-/** @param {ParentNode} card @param {string} selector @returns {HTMLElement} */
-const part = (card, selector) => /** @type {HTMLElement} */ (card.querySelector(selector));
-
 /** @param {HTMLElement} card @param {string | null} address */
 function fillPicture(card, address) {
-  const picture = /** @type {HTMLImageElement} */ (part(card, ".picture"));
+  const picture = one(".picture", card);
   if (address) picture.src = address;
   else picture.remove();
 }
 
 /** @param {HTMLElement} heading @param {string} title @param {string | null} address */
 function fillTitle(heading, title, address) {
-  heading.textContent = title;
-  if (!address) return;
-  const link = document.createElement("a");
-  link.href = address;
-  link.rel = "noopener";
-  link.textContent = title;
-  heading.replaceChildren(link);
+  heading.replaceChildren(address ? make("a", { href: address, rel: "noopener" }, title) : title);
 }
 
 /** @param {HTMLElement} element @param {string} text */
@@ -80,43 +72,33 @@ function fillText(element, text) {
 
 /** @param {HTMLElement} list @param {[string, string][]} rows what each is, and it */
 function fillList(list, rows) {
-  list.replaceChildren(
-    ...rows.map(([label, value]) => {
-      const row = document.createElement("li");
-      row.dir = "auto";
-      if (label) {
-        const of = document.createElement("span");
-        of.className = "of";
-        of.textContent = label;
-        row.append(of, " ");
-      }
-      row.append(value);
-      return row;
-    }),
+  const items = rows.map(([label, value]) =>
+    make("li", { dir: "auto" }, ...(label ? [make("span", { className: "of" }, label), " "] : []), value),
   );
+  list.replaceChildren(...items);
   if (!rows.length) list.remove();
 }
 
 /** How near it is, and why. @param {HTMLElement} card @param {Hit} hit */
 function fillFit(card, hit) {
-  const [meter, figure, why] = ["meter", ".figure", ".why"].map((selector) => part(card, selector));
+  const [meter, figure, why] = ["meter", ".figure", ".why"].map((selector) => one(selector, card));
   if (hit.relevance === null) meter.remove();
-  else /** @type {HTMLMeterElement} */ (meter).value = hit.relevance;
+  else meter.value = hit.relevance;
   const shown = hit.relevance ?? hit.score;
   fillText(figure, shown === null ? "" : shown.toFixed(2));
   const sentence = hit.why?.sentence;
   if (!sentence) {
     why.remove();
-    if (shown === null) part(card, ".fit").remove();
+    if (shown === null) one(".fit", card).remove();
     return;
   }
   made += 1;
-  part(why, ".reason").textContent = `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
-  part(why, ".reason").id = `why-${made}`;
-  part(why, "button").setAttribute("aria-describedby", `why-${made}`);
+  one(".reason", why).textContent = `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
+  one(".reason", why).id = `why-${made}`;
+  one("button", why).setAttribute("aria-describedby", `why-${made}`);
 }
 
-/** @param {Hit} hit @param {import("./state.js").Shape} shape @returns {[string, string][]} */
+/** @param {Hit} hit @param {Shape} shape @returns {[string, string][]} */
 function factsOf(hit, shape) {
   return shape.facts
     .filter((name) => typeof hit.fields[name] === "number")
@@ -126,7 +108,7 @@ function factsOf(hit, shape) {
     });
 }
 
-/** @param {Hit} hit @param {import("./state.js").Shape} shape @returns {[string, string][]} */
+/** @param {Hit} hit @param {Shape} shape @returns {[string, string][]} */
 function tagsOf(hit, shape) {
   const labels = shape.tags.flatMap((name) => (hit.fields[name] ?? []).slice(0, MAX_TAGS_OF_ONE));
   return [...new Set(labels)].slice(0, MAX_TAGS).map((label) => ["", brief(label, 60)]);

@@ -1,10 +1,15 @@
 /** The filters beside the results: counts that follow, boxes that stay where the reader left them. */
 
+import { all, copyOf, one } from "./dom.js";
 import { shownNumber, thousands } from "./numbers.js";
+
+/** @typedef {import("./state.js").Shape} Shape */
+/** @typedef {import("./state.js").State} State */
 
 const SHOWN = 8;
 const LISTED = 50;
 const FOUND = 100;
+const MANY = 25;
 
 /**
  * @typedef {object} Facet
@@ -24,8 +29,8 @@ const known = new WeakMap();
  *
  * @param {HTMLElement} groups
  * @param {Record<string, Facet>} facets
- * @param {import("./state.js").State} state
- * @param {import("./state.js").Shape} shape
+ * @param {State} state
+ * @param {Shape} shape
  */
 export function showCounts(groups, facets, state, shape) {
   for (const group of groupsOf(groups)) {
@@ -41,15 +46,14 @@ export function showCounts(groups, facets, state, shape) {
  * Puts boxes and ends as the state has them, whatever is known of the counts.
  *
  * @param {HTMLElement} groups
- * @param {import("./state.js").State} state
+ * @param {State} state
  */
 export function showChosen(groups, state) {
   for (const group of groupsOf(groups)) {
     const name = group.dataset.field ?? "";
     for (const box of boxesOf(group)) box.checked = (state.tags[name] ?? []).includes(box.value);
     const ends = state.ranges[name] ?? ["", ""];
-    group.querySelectorAll(".ends input").forEach((element, at) => {
-      const input = /** @type {HTMLInputElement} */ (element);
+    all(".ends input", group).forEach((input, at) => {
       if (input !== document.activeElement && input.value !== ends[at]) input.value = ends[at];
     });
   }
@@ -59,8 +63,8 @@ export function showChosen(groups, state) {
  * The filters as they are ticked and typed.
  *
  * @param {HTMLElement} groups
- * @param {import("./state.js").State} state
- * @returns {import("./state.js").State}
+ * @param {State} state
+ * @returns {State}
  */
 export function chosenIn(groups, state) {
   const tags = { ...state.tags };
@@ -77,8 +81,7 @@ export function chosenIn(groups, state) {
       if (labels.length) tags[name] = [...new Set(labels)];
       continue;
     }
-    const inputs = /** @type {NodeListOf<HTMLInputElement>} */ (group.querySelectorAll(".ends input"));
-    const [least, most] = [...inputs].map((input) => input.value.trim());
+    const [least, most] = all(".ends input", group).map((input) => input.value.trim());
     if (least || most) ranges[name] = [least, most];
   }
   return { ...state, tags, ranges };
@@ -91,12 +94,10 @@ export function find(input) {
 }
 
 /** @param {HTMLElement} groups @returns {HTMLElement[]} */
-const groupsOf = (groups) => [.../** @type {NodeListOf<HTMLElement>} */ (groups.querySelectorAll(".group"))];
+const groupsOf = (groups) => all(".group", groups);
 
 /** @param {HTMLElement} group @returns {HTMLInputElement[]} */
-const boxesOf = (group) => [
-  .../** @type {NodeListOf<HTMLInputElement>} */ (group.querySelectorAll("input[type=checkbox]")),
-];
+const boxesOf = (group) => all("input[type=checkbox]", group);
 
 /** @param {HTMLElement} group @param {Facet} facet @param {string[]} ticked */
 function showLabels(group, facet, ticked) {
@@ -118,19 +119,17 @@ function showLabels(group, facet, ticked) {
 
 /** @param {HTMLElement} group @param {Row[]} rows */
 function list(group, rows) {
-  const input = /** @type {HTMLInputElement} */ (group.querySelector(".find"));
-  const rest = /** @type {HTMLDetailsElement} */ (group.querySelector(".rest"));
+  const [input, rest] = [one(".find", group), one(".rest", group)];
   const wanted = input.value.trim().toLowerCase();
-  input.hidden = rows.length <= LISTED / 2 && !wanted;
+  input.hidden = rows.length <= MANY && !wanted;
   group.hidden = !rows.length;
   const seen = Math.max(SHOWN, rows.filter((row) => row.ticked).length);
   const cut = rows.length <= seen + 2 ? rows.length : seen;
   const first = wanted ? rows.filter((row) => row.value.toLowerCase().includes(wanted)).slice(0, FOUND) : rows.slice(0, cut);
   const more = wanted ? [] : rows.slice(cut, LISTED);
-  const focused = /** @type {HTMLInputElement | null} */ (
-    group.contains(document.activeElement) ? document.activeElement : null
-  );
-  const [top, under] = group.querySelectorAll(".values");
+  /** @type {any} */
+  const focused = group.contains(document.activeElement) ? document.activeElement : null;
+  const [top, under] = all(".values", group);
   const name = group.dataset.field ?? "";
   top.replaceChildren(...first.map((row) => rowOf(name, row)));
   under.replaceChildren(...more.map((row) => rowOf(name, row)));
@@ -142,26 +141,22 @@ function list(group, rows) {
 
 /** @param {string} name @param {Row} row @returns {Node} */
 function rowOf(name, row) {
-  const template = /** @type {HTMLTemplateElement} */ (document.getElementById("value"));
-  const item = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
-  const box = /** @type {HTMLInputElement} */ (item.querySelector("input"));
-  box.name = `tag.${name}`;
-  box.value = row.value;
-  box.checked = row.ticked;
-  /** @type {HTMLElement} */ (item.querySelector(".name")).textContent = row.value;
-  /** @type {HTMLElement} */ (item.querySelector(".count")).textContent = thousands(row.count);
+  const item = copyOf("value");
+  Object.assign(one("input", item), { name: `tag.${name}`, value: row.value, checked: row.ticked });
+  one(".name", item).textContent = row.value;
+  one(".count", item).textContent = thousands(row.count);
   return item;
 }
 
-/** @param {HTMLElement} group @param {Facet} facet @param {boolean} isUsed @param {import("./state.js").Shape} shape */
+/** @param {HTMLElement} group @param {Facet} facet @param {boolean} isUsed @param {Shape} shape */
 function showRange(group, facet, isUsed, shape) {
   const { min, max } = facet;
   const isKnown = typeof min === "number" && typeof max === "number";
   group.hidden = !isUsed && (!isKnown || min === max);
   const name = group.dataset.field ?? "";
   const ends = isKnown ? [min, max].map((end) => shownNumber(end, name, shape)) : ["", ""];
-  /** @type {HTMLElement} */ (group.querySelector(".known")).textContent = isKnown ? ends.join(" to ") : "";
-  group.querySelectorAll("input[type=number]").forEach((input, at) => {
-    /** @type {HTMLInputElement} */ (input).placeholder = ends[at].replaceAll(",", "");
+  one(".known", group).textContent = isKnown ? ends.join(" to ") : "";
+  all("input[type=number]", group).forEach((input, at) => {
+    input.placeholder = ends[at].replaceAll(",", "");
   });
 }

@@ -1,5 +1,7 @@
 /** Numbers as cards show them. `api/shape.py` does the same. */
 
+/** @typedef {import("./state.js").Shape} Shape */
+
 const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 
 /** @param {number} count */
@@ -10,7 +12,7 @@ export const thousands = (count) => count.toLocaleString("en");
  *
  * @param {number} value
  * @param {string} name the field's
- * @param {import("./state.js").Shape} shape
+ * @param {Shape} shape
  */
 export function shownNumber(value, name, shape) {
   if (shape.dates.includes(name)) {

@@ -3,6 +3,7 @@
 import { Problem } from "./api.js";
 import { callOf, curlOf } from "./call.js";
 import { cardOf, titleOf } from "./cards.js";
+import { all, one } from "./dom.js";
 import { tell } from "./events.js";
 import { chosenIn, find, showChosen, showCounts } from "./filters.js";
 import { clearNotice, showEmpty, showProblem } from "./notices.js";
@@ -11,17 +12,17 @@ import { Search } from "./search.js";
 import { chosen, isQuestion, PAGE_SIZE, placed, query, read } from "./state.js";
 import { addressFor, readTray, remember, showTray } from "./tray.js";
 
+/** @typedef {import("./state.js").Shape} Shape */
+/** @typedef {import("./state.js").State} State */
+
 const TYPING_MS = 120;
 const LEAST_WAIT = 2;
 const MOST_WAIT = 60;
 
-/** @param {string} selector @returns {any} */
-const one = (selector) => document.querySelector(selector);
-
 /** The page of a catalogue. */
 export class Page {
   constructor() {
-    /** @type {import("./state.js").Shape} */
+    /** @type {Shape} */
     this.shape = JSON.parse(one("#shape").textContent);
     this.state = read(location.search, this.shape);
     this.search = new Search(this.shape);
@@ -52,9 +53,7 @@ export class Page {
     const fold = () => (one("#filters").open = isWide.matches);
     isWide.addEventListener("change", fold);
     fold();
-    for (const input of document.querySelectorAll(".group .find")) {
-      /** @type {HTMLElement} */ (input).hidden = input.closest(".group")?.querySelector(".rest[hidden]") !== null;
-    }
+    for (const input of all("[data-many] .find")) input.hidden = false;
     one("[data-copy]").hidden = !navigator.clipboard;
     if (document.body.dataset.status !== "200") this.again();
   }
@@ -62,7 +61,7 @@ export class Page {
   /**
    * Takes over a new state: address, controls and answer.
    *
-   * @param {import("./state.js").State} state
+   * @param {State} state
    * @param {{burst?: string, wait?: number, isJump?: boolean}} [how] `wait` milliseconds first; a
    *   jump takes the reader to the top of the new results
    */
@@ -74,7 +73,7 @@ export class Page {
     this.#shown(state, wait, isJump);
   }
 
-  /** @param {import("./state.js").State} state @param {number} [wait] @param {boolean} [isJump] */
+  /** @param {State} state @param {number} [wait] @param {boolean} [isJump] */
   #shown(state, wait = 0, isJump = false) {
     this.state = state;
     const words = document.activeElement === this.words && this.words.value.trim() === state.q;
@@ -97,9 +96,7 @@ export class Page {
   #showSides() {
     const filters = chosen(this.state, this.shape).length;
     one("[data-badge]").textContent = filters ? ` ${filters}` : "";
-    one("[data-counting]").textContent = this.state.q
-      ? "Counts: the 240 best for your words"
-      : "Counts: all that pass the other filters";
+    one("[data-counting]").textContent = this.state.q ? "Counts of the 240 best matches" : "";
     const base = new URL(this.search.base, location.href).href;
     one("[data-curl]").textContent = curlOf(callOf(this.state, this.shape, PAGE_SIZE), base);
     document.title = (this.state.q ? `${this.state.q.slice(0, 60)} – ` : "") + this.shape.catalogue;
@@ -142,7 +139,7 @@ export class Page {
     }
   }
 
-  /** @param {import("./search.js").Found} found @param {import("./state.js").State} state */
+  /** @param {import("./search.js").Found} found @param {State} state */
   #showResults(found, state) {
     clearNotice(this.notice);
     this.grid.hidden = false;
@@ -150,7 +147,7 @@ export class Page {
     one("[data-more]").hidden = found.returned < found.requested;
   }
 
-  /** @param {import("./cards.js").Hit} hit @param {import("./state.js").State} state */
+  /** @param {import("./cards.js").Hit} hit @param {State} state */
   #card(hit, state) {
     remember(hit.id, titleOf(hit, this.shape));
     return cardOf(hit, this.shape, {
@@ -169,7 +166,7 @@ export class Page {
     this.total = all;
   }
 
-  /** @param {import("./state.js").State} state @param {AbortSignal} signal */
+  /** @param {State} state @param {AbortSignal} signal */
   async #showWhyEmpty(state, signal) {
     const relaxed = await this.search.relaxed(state, signal);
     const rows = relaxed.map(({ text, left, count }) => ({ text, count, address: addressFor(left) }));

@@ -4,6 +4,9 @@ import { addressOf, ask } from "./api.js";
 import { callOf, pathOf } from "./call.js";
 import { chosen, PAGE_SIZE, where } from "./state.js";
 
+/** @typedef {import("./state.js").Shape} Shape */
+/** @typedef {import("./state.js").State} State */
+
 /**
  * @typedef {object} Found
  * @property {import("./cards.js").Hit[]} items
@@ -15,7 +18,7 @@ import { chosen, PAGE_SIZE, where } from "./state.js";
 
 /** Questions about one catalogue. A new one ends the one before. */
 export class Search {
-  /** @param {import("./state.js").Shape} shape */
+  /** @param {Shape} shape */
   constructor(shape) {
     this.shape = shape;
     this.base = addressOf(shape.catalogue);
@@ -35,7 +38,7 @@ export class Search {
   /**
    * The first page. Throws Problem.
    *
-   * @param {import("./state.js").State} state
+   * @param {State} state
    * @param {AbortSignal} signal
    * @returns {Promise<Found>}
    */
@@ -46,7 +49,7 @@ export class Search {
   /**
    * The counts beside the filters. Throws Problem.
    *
-   * @param {import("./state.js").State} state
+   * @param {State} state
    * @param {AbortSignal} signal
    * @returns {Promise<{items: number, facets: Record<string, import("./filters.js").Facet>}>}
    */
@@ -61,7 +64,7 @@ export class Search {
    * Only here is the list kept on the server: what was shown is asked for once more, with what
    * follows it. Those who only look at the first page leave nothing behind.
    *
-   * @param {import("./state.js").State} state
+   * @param {State} state
    * @param {number} shown
    * @returns {Promise<Found>}
    */
@@ -82,7 +85,7 @@ export class Search {
   /**
    * For each filter in use how many items there are without it.
    *
-   * @param {import("./state.js").State} state
+   * @param {State} state
    * @param {AbortSignal} signal
    */
   async relaxed(state, signal) {
