@@ -79,7 +79,8 @@ def asset(version: str, name: str) -> Response:
     """A style sheet or script; under its present version it never changes."""
     is_present = version == _version()
     response = send_from_directory(STATIC, name, max_age=FOREVER if is_present else 0)
-    response.cache_control.immutable = is_present or None
+    if is_present:
+        response.cache_control.immutable = True
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
