@@ -19,6 +19,12 @@ def check_write() -> None:
         state().keys.check_write(given_key())
 
 
+def check_events() -> None:
+    """Before a request that sends events."""
+    if request.method != "OPTIONS":
+        state().keys.check_events(given_key())
+
+
 def given_key() -> bytes | None:
     """The request's key; ``X-API-Key`` goes first: the other header may be a proxy's."""
     key = request.headers.get("X-API-Key")

@@ -29,10 +29,13 @@ READ = 16 * 1024
 BOM = b"\xef\xbb\xbf"
 
 
-def read_object() -> dict[str, Any]:
-    """The JSON object of the request. Raises InvalidParameter ("body"), 413 and 415."""
+def read_object(limit: int | None = None) -> dict[str, Any]:
+    """The JSON object of the request, of at most ``limit`` bytes (None: MAX_BODY).
+
+    Raises InvalidParameter ("body"), 413 and 415.
+    """
     check_type(JSON)
-    value = _whole()
+    value = _whole(limit)
     if not isinstance(value, dict):
         raise InvalidParameter(
             "body", f"the body is {kind_of(value)}", remedy='Send an object: {"fields": {...}}'
@@ -66,8 +69,8 @@ def check_type(*allowed: str) -> str:
     return request.mimetype
 
 
-def _whole() -> Any:
-    body = _Incoming(limit=MAX_BODY).readall() or b""
+def _whole(limit: int | None = None) -> Any:
+    body = _Incoming(limit=limit or MAX_BODY).readall() or b""
     if not body.strip():
         raise InvalidParameter("body", "the body is empty", remedy="Send JSON in it")
     try:
@@ -149,8 +152,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _repeated(value: dict[str, Any]) -> str:
-    """What is wrong with the names of an item and its parts, "" if nothing is."""
-    for part in (value, *value.values()):
+    """What is wrong with the names of an object and its parts, "" if nothing is."""
+    listed = (part for parts in value.values() if isinstance(parts, list) for part in parts)
+    for part in (value, *value.values(), *listed):
         if isinstance(part, _Repeating):
             return f"the name {part.name[:60]!r} comes twice in one object"
     return ""
@@ -202,5 +206,6 @@ class _Incoming(io.RawIOBase):
     def _check_limit(self, size: int) -> None:
         if self._limit is not None and size > self._limit:
             raise RequestEntityTooLarge(
-                f"the body has more than {self._limit:,} bytes: send less at once, or {NDJSON}"
+                f"the body has more than {self._limit:,} bytes: send less at once"
+                + (f", or {NDJSON}" if self._limit == MAX_BODY else "")
             )

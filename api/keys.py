@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from recommender import Settings
-from recommender.errors import InvalidKey, NotAllowed, ReadOnly
+from recommender.errors import EventsClosed, InvalidKey, NotAllowed, ReadOnly
 
 REMEDY = "Send one as Authorization: Bearer KEY, or as X-API-Key: KEY"
 
@@ -18,6 +18,7 @@ class Keys:
     def __init__(self, settings: Settings) -> None:
         self._readers = [_digest(key.encode()) for key in settings.read_keys]
         self._writers = [_digest(key.encode()) for key in settings.write_keys]
+        self._open_to_events = settings.events
 
     def check_read(self, given: bytes | None) -> None:
         """Raises InvalidKey unless ``given`` may read: any key, or none where none is set."""
@@ -38,6 +39,24 @@ class Keys:
         self._check_known(given)
         if not _is_among(given, self._writers):
             raise NotAllowed("this key may only read", remedy="Use a write key")
+
+    def check_events(self, given: bytes | None) -> None:
+        """Raises EventsClosed, InvalidKey or NotAllowed where ``given`` may send no events.
+
+        A write key may; where events are open, so may whoever may read.
+        """
+        if _is_among(given, self._writers):
+            return
+        if self._open_to_events:
+            self.check_read(given)
+            return
+        if given is not None and self._writers:
+            self.check_write(given)
+        raise EventsClosed(
+            "this server takes events from write keys only",
+            remedy="Send a write key, or set RECOMMENDER_EVENTS=open where it runs to take them"
+            " from whoever may read",
+        )
 
     def _check_known(self, given: bytes | None) -> None:
         if given is None:

@@ -25,7 +25,7 @@ from api.cards import card_of, chosen_of, filters_of, more_of, title_of
 from api.problems import RETRY_SECONDS, status_of
 from api.questions import call_of
 from api.shape import Shape, shape_of
-from api.state import opened
+from api.state import opened, state
 from recommender import Recommender
 from recommender.errors import InvalidKey, RecommenderError, UnknownCatalogue
 
@@ -68,10 +68,10 @@ def catalogue(name: str) -> AnyResponse:
         engine = opened().get(name)
         shape = shape_of(engine.entry.catalogue)
         asked = Asked.read(request.args, engine.entry.catalogue).fitting(shape)
-        state = engine.state()
+        index = engine.state()
     except RecommenderError as error:
         return _failed(error)
-    return _shown(engine, shape, asked, {"items": state.items, "indexed": state.indexed})
+    return _shown(engine, shape, asked, {"items": index.items, "indexed": index.indexed})
 
 
 @page.get("/assets/<version>/<path:name>")
@@ -106,7 +106,7 @@ def _shown(engine: Recommender, shape: Shape, asked: Asked, about: dict[str, Any
         more=more_of(asked) if has_more and asked.show < 240 else None,
         curl=call.curl(f"{request.host_url.rstrip('/')}{_base()}v1/{shape.catalogue}"),
         relaxed=_relaxed(engine, asked, shape) if results is not None and not hits else [],
-        address=lambda state: _address(shape.catalogue, state),
+        address=lambda asked: _address(shape.catalogue, asked),
         page_size=PAGE_SIZE,
     )  # fmt: skip
 
@@ -168,7 +168,7 @@ def _page(template: str, status: int = 200, **values: Any) -> Response:
     links = {"docs": f"{base}docs", "openapi": f"{base}openapi.json"}
     html = render_template(
         f"recommender/{template}", base=base, links=links, modules=MODULES, asset=_asset,
-        status=status, **values,
+        status=status, events=state().settings.events, **values,
     )  # fmt: skip
     response = make_response(html, status)
     response.headers["Content-Security-Policy"] = POLICY

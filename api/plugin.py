@@ -6,13 +6,14 @@ from flask import Blueprint, Flask
 from flask.blueprints import BlueprintSetupState
 
 from api import problems
+from api.events import events
 from api.items import reading, writing
 from api.page import page
 from api.state import State
 from api.views import health, v1
 from recommender import Settings
 
-PARTS = (health, v1, reading, writing, page)
+PARTS = (health, v1, reading, writing, events, page)
 """The blueprints that every instance consists of; they hold routes and no state."""
 
 

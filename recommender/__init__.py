@@ -3,6 +3,7 @@
 from recommender.catalogue import Catalogue
 from recommender.engine import Recommender
 from recommender.errors import RecommenderError
+from recommender.events import Event
 from recommender.inference import infer
 from recommender.items import Facet, Hit, Item, Record, Reject, Results
 from recommender.report import Progress, Report
@@ -14,6 +15,7 @@ from recommender.writing import Writer
 
 __all__ = [
     "Catalogue",
+    "Event",
     "Facet",
     "Hit",
     "Item",

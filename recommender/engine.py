@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from recommender import faceting, listing, presets, vectors
@@ -13,12 +13,13 @@ from recommender.arguments import check_text
 from recommender.asking import Asking, unknown_item
 from recommender.catalogue import Catalogue
 from recommender.errors import IndexNotReady, InvalidParameter
+from recommender.events import Event
 from recommender.items import Facet, Item, Results
 from recommender.lexical import mode_of
 from recommender.question import Question
 from recommender.seeds import Strategy
 from recommender.settings import Settings
-from recommender.store import catalogues, hashes, index, query
+from recommender.store import catalogues, events, hashes, index, query
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server, connect
 from recommender.store.index import IndexState
@@ -273,6 +274,10 @@ class Recommender:
         """How many items meet ``where``."""
         condition = parse(where, self._fresh().entry.catalogue)
         return 0 if condition is None else query.count(self._client, self.name, condition)
+
+    def events(self) -> Iterator[Event]:
+        """What visitors did, as :meth:`Writer.track` kept it: the oldest first, read lazily."""
+        return events.read(self._client, self.name)
 
     def state(self) -> IndexState:
         """What the engine says of the live index. Raises IndexNotReady where there is none."""

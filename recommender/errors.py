@@ -22,7 +22,8 @@ RecommenderError
 │   └── LocalServerError      the local Redis cannot be started or stopped
 ├── InvalidKey                a key is missing, or nobody's
 ├── NotAllowed                the key is known, but not for this
-│   └── ReadOnly              no key would do: nobody may write here
+│   ├── ReadOnly              no key would do: nobody may write here
+│   └── EventsClosed          events are taken from write keys only
 └── MissingExtra              an optional package is not installed
 """
 
@@ -187,6 +188,12 @@ class ReadOnly(NotAllowed):
     """A write where no key would allow it."""
 
     code = "read_only"
+
+
+class EventsClosed(NotAllowed):
+    """An event from somebody without a write key, where only those may send one."""
+
+    code = "events_closed"
 
 
 class MissingExtra(RecommenderError):

@@ -8,8 +8,10 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Any, Literal
 
+from recommender.behaviour import Behaviour
 from recommender.colikes import Events
 from recommender.errors import InvalidParameter, RecordError, brief
+from recommender.events import Event, event_of
 from recommender.fields import KINDS, is_missing
 from recommender.items import Record, Reject, check_id
 
@@ -29,6 +31,9 @@ COLUMNS = {
     "gain": ("relevance", "gain"),
     "weight": ("weight",),
     "time": ("time",),
+    "type": ("type",),
+    "id": ("id",),
+    "seed": ("seed",),
 }
 """What a column is for, and what it may be called, in any case."""
 
@@ -66,7 +71,8 @@ class Judgements:
         """Judgements out of ``query_id,item_id[,relevance]`` or of ``user,item[,weight,time]``.
 
         The first record's column names tell which. A relevance is 1 where there is no such column.
-        Events are likes where their weight is over ``liked_above`` (see :mod:`.colikes`).
+        Events are likes where their weight is over ``liked_above`` (see :mod:`.colikes`). What was
+        exported from a catalogue's own events is read as :meth:`from_events` does.
         Raises InvalidParameter, which names the record's place, for what is not as it should be,
         and where there is nothing.
         """
@@ -80,7 +86,29 @@ class Judgements:
             return cls(_judged(every, names))
         if {"user", "item"} <= names.keys():
             return cls(_liked(every, names, liked_above), "events")
+        if {"type", "id"} <= names.keys():
+            return cls.from_events((_event(each, names) for each in every), liked_above=liked_above)
         raise _wrong(f"its columns are {', '.join(map(repr, _record(first).values))}", SHAPE)
+
+    @classmethod
+    def from_events(cls, events: Iterable[Event], *, liked_above: float = 0.0) -> Judgements:
+        """Judgements out of what visitors did: by their seeds and by their users.
+
+        Types that weigh no more than ``liked_above`` are left out; :mod:`.behaviour` tells how the
+        others become gains. Raises InvalidParameter where they are too few to tell anything.
+        """
+        seen = Behaviour(liked_above)
+        for event in events:
+            seen.add(event)
+            _check_count(seen.count)
+        found = seen.judge(_draw_query)
+        if not found:
+            raise _wrong(
+                f"{seen.count:,} events name no two items that enough people liked",
+                "An item is judged when 5 people liked it and 2 of them another one, or when 5"
+                " events are about what was shown under it, 2 of them about the same item",
+            )
+        return cls(found, "events")
 
     def half(self, which: Half, *, seed: int = 0) -> Judgements:
         """One half of the queries: ``open`` to fit on, ``held`` back to judge the fit.
@@ -150,15 +178,35 @@ def _liked(
         weight = _number(record, names.get("weight"), above + 1.0)
         time = _number(record, names.get("time"), 0.0, -MAX_TIME, MAX_TIME)
         events.add(_id(record, names["user"]), _id(record, names["item"]), weight, time)
-        if len(events) > MAX_EVENTS:
-            raise _wrong(f"there are more than {MAX_EVENTS:,} events", "Take fewer users")
-    found = dict(events.judge(lambda id: draw(id, 0, "query"), above=above))
+        _check_count(len(events))
+    found = dict(events.judge(_draw_query, above=above))
     if not found:
         raise _wrong(
             f"{len(events):,} events name no two items that enough people liked",
             "An item is judged when 5 people liked it and 2 of them another one",
         )
     return found
+
+
+def _event(record: Record, names: Mapping[str, str]) -> Event:
+    """An event as it was exported; an empty cell is nobody, or no seed."""
+    wanted = {name: names.get(name) or name for name in ("type", "id", "user", "seed")}
+    given = {name: record.values.get(column) for name, column in wanted.items()}
+    present = {name: value for name, value in given.items() if not is_missing(value)}
+    time = _number(record, names.get("time"), 0.0, -MAX_TIME, MAX_TIME)
+    try:
+        return event_of(present, time)
+    except InvalidParameter as error:
+        raise _wrong(f"{record.place}: {error.message}", error.remedy) from error
+
+
+def _check_count(events: int) -> None:
+    if events > MAX_EVENTS:
+        raise _wrong(f"there are more than {MAX_EVENTS:,} events", "Take fewer users")
+
+
+def _draw_query(id: str) -> float:
+    return draw(id, 0, "query")
 
 
 def _columns(values: Mapping[str, Any]) -> dict[str, str]:

@@ -26,6 +26,8 @@ class Settings:
     ``concurrency``: how many calls to a remote embedder may be under way at once, 1 to 64.
     ``read_keys``, ``write_keys``: who may use the HTTP API; a write key also reads. Without the
     first anyone may read, without the second nobody may write.
+    ``events``: whether whoever may read may also send events, as a public page's visitors; else
+    only write keys may.
     """
 
     home: Path
@@ -38,13 +40,14 @@ class Settings:
     concurrency: int = CONCURRENCY
     read_keys: tuple[str, ...] = field(default=(), repr=False)
     write_keys: tuple[str, ...] = field(default=(), repr=False)
+    events: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
         """Settings from ``env`` (the process's own by default); empty values count as unset.
 
-        Raises RecommenderError for a home that is no path, a concurrency out of its range, or a key
-        that is too short.
+        Raises RecommenderError for a home that is no path, a concurrency out of its range, a key
+        that is too short, or events neither open nor closed.
         """
         values = os.environ if env is None else env
 
@@ -62,6 +65,7 @@ class Settings:
             concurrency=_concurrency(get("RECOMMENDER_CONCURRENCY")),
             read_keys=_keys("RECOMMENDER_READ_KEYS", get("RECOMMENDER_READ_KEYS")),
             write_keys=_keys("RECOMMENDER_WRITE_KEYS", get("RECOMMENDER_WRITE_KEYS")),
+            events=_events(get("RECOMMENDER_EVENTS")),
         )
 
 
@@ -88,6 +92,15 @@ def _concurrency(given: str | None) -> int:
         f"RECOMMENDER_CONCURRENCY is {brief(given)}: it is how many calls to a remote embedder may"
         f" be under way at once, a whole number from 1 to {MAX_CONCURRENCY}",
         remedy=f"Set it to one, or unset it for {CONCURRENCY}",
+    )
+
+
+def _events(given: str | None) -> bool:
+    if given is None or given.lower() in ("open", "closed"):
+        return given is not None and given.lower() == "open"
+    raise RecommenderError(
+        f"RECOMMENDER_EVENTS is {brief(given)}",
+        remedy="Set it to open, and whoever may read may send events; or unset it",
     )
 
 

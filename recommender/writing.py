@@ -14,6 +14,7 @@ from recommender.batch import SIZE, Comparer
 from recommender.calibration import CHANGED
 from recommender.catalogue import Catalogue
 from recommender.errors import CatalogueBusy, RecordError
+from recommender.events import Event
 from recommender.items import Record, Reject
 from recommender.related import refresh
 from recommender.settings import Settings
@@ -22,6 +23,7 @@ from recommender.store import calibrations, catalogues, hashes, neighbours
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Server, connect
 from recommender.target import Outcome, Target
+from recommender.tracking import track
 
 PATIENCE = 5.0
 """How many seconds a call waits while another process writes the catalogue."""
@@ -117,6 +119,16 @@ class Writer:
             removed = hashes.delete(self._client, [(prefix + id).encode() for id in unique])
             refresh(self._client, entry, check_lock, thorough=False)
             return removed
+
+    def track(self, events: Iterable[Mapping[str, Any] | Event]) -> list[Reject]:
+        """Keeps what visitors did: ``{"type": "click", "id": "x", "user": "u1", "seed": "y"}``.
+
+        ``type`` is view, click, like or buy; ``user`` and ``seed``, the item under which this one
+        was shown, may be left out. Returns those events that were not kept, with their place and
+        reason: one bad one costs only itself. The latest million stays, and waits for no load.
+        Raises StoreError, and UnknownCatalogue where the catalogue is gone.
+        """
+        return track(self._client, self.name, events)
 
     def _refresh(self, count: int) -> None:
         """Brings stored neighbours in step with the ``count`` items put, once for all of them."""

@@ -130,18 +130,22 @@ def test_serve_does_not_wait_for_silent_clients(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "keys", "said"),
+    ("host", "values", "said"),
     [
-        ("0.0.0.0", ("", ""),
+        ("0.0.0.0", ("", "", ""),
          "Read-only (RECOMMENDER_WRITE_KEYS is not set); whoever reaches 0.0.0.0 may read without"
          " a key (RECOMMENDER_READ_KEYS is not set)"),
-        ("127.0.0.1", ("r" * 16, f"{'w' * 16},{'x' * 16}"), "Writes with 2 keys; reads with a key"),
+        ("127.0.0.1", ("r" * 16, f"{'w' * 16},{'x' * 16}", ""),
+         "Writes with 2 keys; reads with a key"),
+        ("127.0.0.1", ("", "w" * 16, "open"),
+         "Writes with 1 key; events from whoever may read; reads without a key"),
     ],
 )  # fmt: skip
 def test_serve_says_who_may_do_what(
-    shell: Shell, host: str, keys: tuple[str, str], said: str
+    shell: Shell, host: str, values: tuple[str, str, str], said: str
 ) -> None:
-    env = dict(zip(("RECOMMENDER_READ_KEYS", "RECOMMENDER_WRITE_KEYS"), keys, strict=True))
+    names = ("RECOMMENDER_READ_KEYS", "RECOMMENDER_WRITE_KEYS", "RECOMMENDER_EVENTS")
+    env = dict(zip(names, values, strict=True))
     process = shell.start("serve", "--host", host, "--port", "0", **env)
     assert process.stderr is not None
     assert process.stderr.readline() == f"{said}\n"

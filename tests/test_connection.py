@@ -19,9 +19,10 @@ import redis
 
 from recommender import Catalogue, Recommender, Record, Reject, Report, Settings, sync
 from recommender.errors import StoreError
-from recommender.store import catalogues, embedded, hashes, index
+from recommender.store import catalogues, embedded, events, hashes, index
 from recommender.store.catalogues import Entry, Stamp
 from recommender.store.connection import Server, connect
+from recommender.tracking import track
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "s3cr3t"
@@ -405,6 +406,11 @@ def test_everything_but_the_search_works_in_a_cluster(cluster: int) -> None:
         ]  # fmt: skip
         assert hashes.read(client, prefix, ids[0], ["old", "_digest"]) == [None, b"e"]
         assert hashes.read_vector(client, prefix, ids[1], "v") == blob
+        rejects = track(client, "films", [{"type": "buy", "id": id} for id in (*ids, "none")])
+        assert [reject.place for reject in rejects] == ["event 51"]
+        assert [event.id for event in events.read(client, "films", 7)] == ids
+        events.drop(client, "films")
+        assert events.count(client, "films") == 0
         assert hashes.delete_all(client, prefix) == 50
         catalogues.forget(client, "films")
         assert catalogues.names(client) == []

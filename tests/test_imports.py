@@ -16,9 +16,9 @@ recommender.errors
 = recommender.items recommender.settings recommender.registry recommender.vectors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
 recommender.garbage recommender.workers recommender.nearest recommender.fusion
-= recommender.fields recommender.calibration
+= recommender.fields recommender.calibration recommender.events
 = recommender.template recommender.colikes recommender.metrics recommender.cut recommender.collapse
-= recommender.catalogue
+= recommender.catalogue recommender.behaviour
 = recommender.where recommender.convert recommender.lexical
 = recommender.inference recommender.shape recommender.judgements recommender.measured
 = recommender.embedders recommender.store
@@ -28,7 +28,7 @@ recommender.garbage recommender.workers recommender.nearest recommender.fusion
 = recommender.legs recommender.fallbacks
 = recommender.wishes
 = recommender.view recommender.presets recommender.batch recommender.spread recommender.cost
-recommender.nearby
+recommender.nearby recommender.tracking
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target

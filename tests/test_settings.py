@@ -27,6 +27,7 @@ ALL = {
     "RECOMMENDER_CONCURRENCY": "3",
     "RECOMMENDER_READ_KEYS": "hidden-to-all-but-readers",
     "RECOMMENDER_WRITE_KEYS": "hidden-to-all-but-one,hidden-to-all-but-two",
+    "RECOMMENDER_EVENTS": "open",
 }
 
 
@@ -43,6 +44,7 @@ def test_every_variable_has_its_place() -> None:
         concurrency=3,
         read_keys=("hidden-to-all-but-readers",),
         write_keys=("hidden-to-all-but-one", "hidden-to-all-but-two"),
+        events=True,
     )
 
 
@@ -54,7 +56,9 @@ def test_what_is_empty_counts_as_unset(value: str | None) -> None:
     assert settings.home.name == "recommender"
     assert settings.concurrency == 8
     assert settings.read_keys == settings.write_keys == ()
-    others = {f.name for f in fields(settings)} - {"home", "concurrency", "read_keys", "write_keys"}
+    assert settings.events is False
+    told = {"home", "concurrency", "read_keys", "write_keys", "events"}
+    others = {f.name for f in fields(settings)} - told
     assert {getattr(settings, name) for name in others} == {None}
 
 
@@ -88,6 +92,13 @@ def test_so_many_calls_at_once_can_be(calls: int) -> None:
 def test_so_many_calls_at_once_cannot_be(value: str) -> None:
     with pytest.raises(RecommenderError, match=r"CONCURRENCY is '.*from 1 to 64\. Set it to one"):
         Settings.from_env({"RECOMMENDER_CONCURRENCY": value})
+
+
+def test_events_are_open_or_closed() -> None:
+    for text, is_open in (("open", True), ("Open", True), ("closed", False)):
+        assert Settings.from_env({"RECOMMENDER_EVENTS": text}).events is is_open
+    with pytest.raises(RecommenderError, match=r"RECOMMENDER_EVENTS is 'yes'\. Set it to open"):
+        Settings.from_env({"RECOMMENDER_EVENTS": "yes"})
 
 
 def test_secrets_are_not_shown() -> None:

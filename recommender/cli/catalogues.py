@@ -11,7 +11,7 @@ from recommender.engine import Recommender
 from recommender.errors import IndexNotReady, StoreError
 from recommender.settings import Settings
 from recommender.store import catalogues as store
-from recommender.store import hashes, index, neighbours
+from recommender.store import events, hashes, index, neighbours
 from recommender.store.connection import Server, connect
 
 
@@ -58,7 +58,7 @@ def info(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def drop(name: str, yes: bool) -> None:
-    """Delete catalogue NAME: its items, its index and its settings.
+    """Delete catalogue NAME: its items, its index, its events and its settings.
 
     \b
     recommender drop movies --yes
@@ -72,7 +72,9 @@ def drop(name: str, yes: bool) -> None:
         index.drop(server.client, name, generation)
         removed = hashes.delete_all(server.client, hashes.prefix_of(name, generation))
         neighbours.drop(server.client, name, generation)
+        events.drop(server.client, name)
         store.forget(server.client, name)
+        events.drop(server.client, name)  # those that came in until it was forgotten
     click.echo(f"{name}: {removed:,} items deleted")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.decorators import FC
 
 import loaders
 from recommender.cli.measures import print_recall, print_relevance
@@ -13,6 +14,7 @@ from recommender.cli.output import json_option, print_json
 from recommender.cli.progress import counted
 from recommender.cli.wishes import given_wishes, shaping_options
 from recommender.engine import Recommender
+from recommender.errors import InvalidParameter
 from recommender.evaluate import recall as measure_recall
 from recommender.evaluate import relevance as measure_relevance
 from recommender.judgements import Half, Judgements
@@ -25,12 +27,19 @@ RANKED = (
 """Options that put an answer in another order than the index's."""
 
 
-judgement_options = click.option(
-    "--judgements",
-    required=True,
-    metavar="FILE",
-    help="query_id,item_id[,relevance], or events: user,item[,weight,time].",
-)
+def judgement_options(command: FC) -> FC:
+    """Adds --judgements and --events: what is held against the answers."""
+    file = click.option(
+        "--judgements",
+        metavar="FILE",
+        help="query_id,item_id[,relevance], or events: user,item[,weight,time].",
+    )
+    kept = click.option(
+        "--events", is_flag=True, help="What visitors did, as the catalogue keeps it."
+    )
+    return file(kept(command))
+
+
 liked_option = click.option(
     "--liked-above",
     type=float,
@@ -65,7 +74,8 @@ def evaluate() -> None:
 @json_option
 def relevance(
     name: str,
-    judgements: str,
+    judgements: str | None,
+    events: bool,
     liked_above: float,
     half: Half | None,
     k: int,
@@ -77,16 +87,18 @@ def relevance(
     FILE says for a query, an item of the catalogue, how much other items are worth as its
     recommendations: a number, 0 for nothing. Made from events it is what the same people liked more
     often than chance would have it. It is read like any source: CSV, NDJSON, Parquet, - for stdin.
-    Every option of `similar` that shapes an answer can be measured.
+    With --events it is what the catalogue's own visitors did. Every option of `similar` that shapes
+    an answer can be measured.
 
     \b
     recommender evaluate relevance movies --judgements judgements.csv
+    recommender evaluate relevance movies --events
     recommender evaluate relevance movies --judgements judgements.csv --where "year>=1990"
     recommender evaluate relevance movies --judgements ratings.csv --liked-above 3.5
     recommender evaluate relevance movies --judgements judgements.csv --half held --json
     """
     engine = Recommender(name)
-    given = read_judgements(judgements, liked_above)
+    given = read_judgements(engine, judgements, events, liked_above)
     if half is not None:
         given = given.half(half)
     with counted("Asking") as progress:
@@ -143,8 +155,21 @@ def recall(
         print_recall(report)
 
 
-def read_judgements(file: str, liked_above: float = 0.0) -> Judgements:
-    """The judgements of a file, in any format that a loader reads."""
+def read_judgements(
+    engine: Recommender, file: str | None, events: bool, liked_above: float = 0.0
+) -> Judgements:
+    """The judgements of a file, in any format that a loader reads, or of the catalogue's events.
+
+    Raises InvalidParameter unless one of the two is asked for.
+    """
+    if (file is None) != events:
+        raise InvalidParameter(
+            "judgements",
+            "judgements come from a file or from events, one of them",
+            remedy="Add --judgements FILE, or --events",
+        )
     with counted("Reading") as progress:
+        if file is None:
+            return Judgements.from_events(engine.events(), liked_above=liked_above)
         options = loaders.Options(progress=lambda part: progress(round(part * 100), 100))
         return Judgements.from_records(loaders.load(file, options), liked_above=liked_above)

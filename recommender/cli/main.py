@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "catalogues": "recommender.cli.catalogues:catalogues",
     "info": "recommender.cli.catalogues:info",
     "drop": "recommender.cli.catalogues:drop",
+    "events": "recommender.cli.events:events",
     "evaluate": "recommender.cli.evaluate:evaluate",
     "presets": "recommender.cli.presets:presets",
     "tune": "recommender.cli.tune:tune",

@@ -31,7 +31,7 @@ def serve(host: str, port: int) -> None:
     """Serve the API over HTTP until Ctrl-C.
 
     It is read-only until RECOMMENDER_WRITE_KEYS holds a key; with RECOMMENDER_READ_KEYS, reading
-    needs one too.
+    needs one too. RECOMMENDER_EVENTS=open takes events from whoever may read.
 
     \b
     recommender serve
@@ -52,6 +52,8 @@ def _rights(settings: Settings, bound: str) -> str:
     writers, readers = len(settings.write_keys), len(settings.read_keys)
     keys = {1: "1 key"}.get(writers, f"{writers} keys")
     said = f"Writes with {keys}" if writers else "Read-only (RECOMMENDER_WRITE_KEYS is not set)"
+    if settings.events:
+        said += "; events from whoever may read"
     if readers:
         return f"{said}; reads with a key"
     if ipaddress.ip_address(bound).is_loopback:

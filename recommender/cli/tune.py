@@ -33,7 +33,8 @@ from recommender.tune import tune as fit
 @json_option
 def tune(
     name: str,
-    judgements: str,
+    judgements: str | None,
+    events: bool,
     liked_above: float,
     half: Half | None,
     without: Sequence[str],
@@ -45,18 +46,19 @@ def tune(
 ) -> None:
     """Find boosts for catalogue NAME that rank what people judged, or liked, to the top.
 
-    FILE is what `evaluate relevance` takes. What the boosts bring is told for queries that they
-    were not fitted on. Ctrl-C leaves everything as it was.
+    FILE and --events are what `evaluate relevance` takes. What the boosts bring is told for queries
+    that they were not fitted on. Ctrl-C leaves everything as it was.
 
     \b
     recommender tune movies --judgements judgements.csv
     recommender tune movies --judgements judgements.csv --half open --preset tuned
     recommender tune movies --judgements ratings.csv --liked-above 3.5 --without popularity
+    recommender tune movies --events --preset tuned
     """
     engine = Recommender(name)
     if preset is not None:  # not after minutes of fitting
         presets.check(engine.entry.catalogue.with_presets({preset: {}}))
-    given = read_judgements(judgements, liked_above)
+    given = read_judgements(engine, judgements, events, liked_above)
     if half is not None:
         given = given.half(half)
     with counted("Fitting") as progress:

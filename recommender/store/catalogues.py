@@ -102,7 +102,7 @@ def generation(client: Client, name: str) -> int:
     with translated():
         stored = client.hget(key_of(check_name(name)), "generation")
         if stored is None and not client.exists(key_of(name)):
-            raise _unknown(client, name)
+            raise unknown(client, name)
     return int(stored) if stored and stored.isdigit() else 1
 
 
@@ -136,7 +136,7 @@ def get(client: Client, name: str) -> Entry:
     """The catalogue ``name``. Raises UnknownCatalogue with the closest name there is."""
     entry = find(client, name)
     if entry is None:
-        raise _unknown(client, name)
+        raise unknown(client, name)
     return entry
 
 
@@ -213,7 +213,8 @@ def _made(stamp: Stamp | None) -> str:
     return f"{stamp.embedder} with {stamp.dims} numbers from {stamp.made_from!r}"
 
 
-def _unknown(client: Client, name: str) -> UnknownCatalogue:
+def unknown(client: Client, name: str) -> UnknownCatalogue:
+    """The error that there is no catalogue ``name``, with the closest name there is."""
     return UnknownCatalogue(
         f"there is no catalogue {name!r}", remedy=suggest(name, names(client), "catalogues")
     )

@@ -9,5 +9,5 @@ import { addressOf, ask } from "./api.js";
  */
 export function tell(catalogue, kind, id) {
   if (document.body.dataset.events !== "true") return;
-  ask(`${addressOf(catalogue)}/events`, { body: { event: kind, id } }).catch(() => {});
+  ask(`${addressOf(catalogue)}/events`, { body: { type: kind, id } }).catch(() => {});
 }
