@@ -10,11 +10,11 @@ from typing import Any
 from flask import (
     Blueprint,
     Response,
+    abort,
     make_response,
     redirect,
     render_template,
     request,
-    send_from_directory,
     url_for,
 )
 from werkzeug.wrappers import Response as AnyResponse
@@ -43,6 +43,7 @@ MODULES = (
 )  # fmt: skip
 """The scripts, which are fetched beside each other and not one after the other."""
 
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FOREVER = 365 * 86_400
 
 
@@ -74,15 +75,20 @@ def catalogue(name: str) -> AnyResponse:
     return _shown(engine, shape, asked, {"items": index.items, "indexed": index.indexed})
 
 
-@page.get("/assets/<version>/<path:name>")
+@page.get("/assets/<version>/<name>")
 def asset(version: str, name: str) -> Response:
     """A style sheet or script; under its present version it never changes."""
-    is_present = version == _version()
-    response = send_from_directory(STATIC, name, max_age=FOREVER if is_present else 0)
-    if is_present:
-        response.cache_control.immutable = True
+    known = _files().get(name)
+    if known is None:
+        abort(404)
+    response = Response(known, mimetype=TYPES[Path(name).suffix])
+    response.set_etag(_version())
+    if version == _version():
+        response.headers["Cache-Control"] = f"public, max-age={FOREVER}, immutable"
+    else:
+        response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    return response.make_conditional(request)
 
 
 def _shown(engine: Recommender, shape: Shape, asked: Asked, about: dict[str, Any]) -> Response:
@@ -189,9 +195,17 @@ def _asset(name: str) -> str:
 
 
 @cache
+def _files() -> dict[str, bytes]:
+    """The style sheets and scripts by their names."""
+    return {
+        path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.suffix in TYPES
+    }
+
+
+@cache
 def _version() -> str:
     """A digest of all style sheets and scripts: they import each other, so they change together."""
     digest = blake2b(digest_size=6)
-    for path in sorted(STATIC.iterdir()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for name, content in _files().items():
+        digest.update(name.encode() + b"\0" + content)
     return digest.hexdigest()
