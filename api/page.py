@@ -38,8 +38,8 @@ POLICY = (
     " frame-ancestors 'none'"
 )
 MODULES = (
-    "main", "page", "state", "call", "api", "search", "cards", "filters", "tray", "notices", "key",
-    "numbers", "events", "dom",
+    "main", "page", "controls", "state", "call", "api", "search", "cards", "filters", "tray",
+    "notices", "key", "numbers", "events", "dom",
 )  # fmt: skip
 """The scripts, which are fetched beside each other and not one after the other."""
 
@@ -88,7 +88,8 @@ def asset(version: str, name: str) -> Response:
     else:
         response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _shown(engine: Recommender, shape: Shape, asked: Asked, about: dict[str, Any]) -> Response:

@@ -1,5 +1,6 @@
 /** The page comes alive: what the server has rendered follows what is typed, ticked and clicked. */
 
+import { listenTo } from "./controls.js";
 import { listen, unlock } from "./key.js";
 import { Page } from "./page.js";
 
@@ -7,7 +8,7 @@ import { Page } from "./page.js";
 function begin() {
   const form = /** @type {HTMLFormElement | null} */ (document.querySelector("[data-unlock]"));
   if (form) return lock(form);
-  if (document.getElementById("shape")) new Page().begin();
+  if (document.getElementById("shape")) listenTo(new Page());
 }
 
 /** A page that was refused: opened by the key of this tab, or by one that is typed. @param {HTMLFormElement} form */

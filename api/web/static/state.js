@@ -9,22 +9,7 @@
  * @property {string[]} unlike
  * @property {number} diversity 0 to 1
  *
- * @typedef {object} Shape what of the catalogue is shown where: see `api/shape.py`
- * @property {string} catalogue
- * @property {string | null} mode
- * @property {boolean} many
- * @property {boolean} mixes
- * @property {string | null} order
- * @property {string | null} title
- * @property {string | null} text
- * @property {string | null} picture
- * @property {string | null} link
- * @property {string[]} facts
- * @property {string[]} tags
- * @property {string[]} dates
- * @property {string[]} years
- * @property {Record<string, string>} labels
- * @property {Record<string, string>} types
+ * @typedef {Record<string, any>} Shape what of the catalogue is shown where: see `api/shape.py`
  */
 
 export const PAGE_SIZE = 24;
