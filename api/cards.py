@@ -17,7 +17,8 @@ MAX_TAGS_OF_ONE = 4
 
 MAX_TITLE = 300
 MAX_TEXT = 400
-"""Characters of what a card shows; a title's full text is on its own page."""
+MAX_SPOKEN = 80
+"""Characters of what a card shows; of a title, in what is read aloud, less."""
 
 SHOWN, LISTED = 8, 50
 """Labels of a filter that are seen at once, and with "show all"; scripts look through them all."""
@@ -38,12 +39,14 @@ def card_of(hit: Hit, shape: Shape) -> dict[str, Any]:
     """One item as its card."""
     fields = hit.fields
     why = hit.why or {}
+    title = title_of(hit.id, fields, shape)
     return {
         "id": hit.id,
-        "title": title_of(hit.id, fields, shape),
+        "title": title,
+        "spoken": brief(title, MAX_SPOKEN),
         "link": _address(fields.get(shape.link or "")),
         "picture": _address(fields.get(shape.picture or "")),
-        "text": _brief(fields.get(shape.text or ""), MAX_TEXT),
+        "text": brief(fields.get(shape.text or ""), MAX_TEXT),
         "facts": _facts(fields, shape),
         "tags": _tags(fields, shape),
         "relevance": hit.relevance,
@@ -54,7 +57,7 @@ def card_of(hit: Hit, shape: Shape) -> dict[str, Any]:
 
 def title_of(id: str, fields: Mapping[str, Any], shape: Shape) -> str:
     """What an item is called: its title, or its id where it has none."""
-    return _brief(fields.get(shape.title or ""), MAX_TITLE) or _brief(id, MAX_TITLE)
+    return brief(fields.get(shape.title or ""), MAX_TITLE) or brief(id, MAX_TITLE)
 
 
 def filters_of(facets: Sequence[Facet], asked: Asked, shape: Shape) -> list[dict[str, Any]]:
@@ -141,7 +144,7 @@ def _tags(fields: Mapping[str, Any], shape: Shape) -> list[str]:
     found = (
         label for name in shape.tags for label in list(fields.get(name) or ())[:MAX_TAGS_OF_ONE]
     )
-    return [_brief(label, 60) for label in dict.fromkeys(found)][:MAX_TAGS]
+    return [brief(label, 60) for label in dict.fromkeys(found)][:MAX_TAGS]
 
 
 def _address(value: Any) -> str | None:
@@ -151,7 +154,8 @@ def _address(value: Any) -> str | None:
     return text if len(text) <= 2048 and ADDRESS.fullmatch(text) else None
 
 
-def _brief(value: Any, limit: int) -> str:
+def brief(value: Any, limit: int) -> str:
+    """A value as one line of text of so many characters at most; "" for what is no text."""
     text = ", ".join(map(str, value)) if isinstance(value, list) else value
     if not isinstance(text, str):
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -21,7 +22,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api import access
 from api.asked import PAGE_SIZE, Asked
-from api.cards import card_of, chosen_of, filters_of, more_of, title_of
+from api.cards import MAX_SPOKEN, brief, card_of, chosen_of, filters_of, more_of, title_of
 from api.problems import RETRY_SECONDS, status_of
 from api.questions import call_of
 from api.shape import Shape, shape_of
@@ -44,6 +45,7 @@ MODULES = (
 """The scripts, which are fetched beside each other and not one after the other."""
 
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+COMMENT = re.compile(rb"^[ \t]*/\*.*?\*/[ \t]*\n", re.DOTALL | re.MULTILINE)
 FOREVER = 365 * 86_400
 
 
@@ -113,7 +115,8 @@ def _shown(engine: Recommender, shape: Shape, asked: Asked, about: dict[str, Any
         more=more_of(asked) if has_more and asked.show < 240 else None,
         curl=call.curl(f"{request.host_url.rstrip('/')}{_base()}v1/{shape.catalogue}"),
         relaxed=_relaxed(engine, asked, shape) if results is not None and not hits else [],
-        address=lambda asked: _address(shape.catalogue, asked),
+        address=lambda asked: _address(shape.catalogue, asked.fitting(shape)),
+        short=lambda text: brief(text, MAX_SPOKEN),
         page_size=PAGE_SIZE,
     )  # fmt: skip
 
@@ -197,7 +200,7 @@ def _asset(name: str) -> str:
 
 @cache
 def _files() -> dict[str, bytes]:
-    """The style sheets and scripts by their names."""
+    """The style sheets and scripts by their names, without the comments that stand by themselves."""
     return {
         path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.suffix in TYPES
     }

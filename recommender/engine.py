@@ -262,7 +262,7 @@ class Recommender:
         """The items under ``where``, like nothing in particular: the hits have no score.
 
         With ``order``, a number field, the greatest come first and what has none last; without it
-        they come as the index has them, about as they were loaded. Raises InvalidParameter,
+        they come in the index's own order, which means nothing but stays. Raises InvalidParameter,
         UnknownField.
         """
         began = time.perf_counter()

@@ -1,9 +1,7 @@
 /**
  * A state as one call of the API. `api/questions.py` does the same.
  *
- * @typedef {object} Call
- * @property {"browse" | "similar" | "search" | "recommend"} verb
- * @property {Record<string, any>} args
+ * @typedef {{verb: "browse" | "similar" | "search" | "recommend", args: Record<string, any>}} Call
  */
 
 import { isQuestion, where } from "./state.js";
@@ -15,10 +13,7 @@ import { isQuestion, where } from "./state.js";
  * Nothing asked: the items as they are. One like alone: what is similar to it. Words alone: a
  * search. Else likes and dislikes, among which the words are one more like.
  *
- * @param {State} state
- * @param {Shape} shape
- * @param {number} limit
- * @returns {Call}
+ * @param {State} state @param {Shape} shape @param {number} limit @returns {Call}
  */
 export function callOf(state, shape, limit) {
   const conditions = where(state);

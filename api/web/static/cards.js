@@ -47,7 +47,12 @@ export function cardOf(hit, shape, addresses) {
   return card;
 }
 
-/** What an item is called: its title, or its id. @param {{id: string, fields: Record<string, any>}} item @param {Shape} shape */
+/**
+ * What an item is called: its title, or its id.
+ *
+ * @param {{id: string, fields: Record<string, any>}} item
+ * @param {Shape} shape
+ */
 export function titleOf(item, shape) {
   return brief(item.fields[shape.title ?? ""], MAX_TITLE) || brief(item.id, MAX_TITLE);
 }

@@ -30,7 +30,13 @@ export function listenTo(page) {
   fold();
   for (const input of all("[data-many] .find")) input.hidden = false;
   one("[data-copy]").hidden = !navigator.clipboard;
+  // A picture that is not there leaves no hole.
+  document.addEventListener("error", (event) => dropped(event.target), true);
+  all("img.picture").filter((img) => img.complete && !img.naturalWidth).forEach(dropped);
 }
+
+/** @param {any} picture */
+const dropped = (picture) => picture.matches?.("img.picture") && picture.remove();
 
 /** @param {Page} page @param {number} wait */
 function typed(page, wait) {

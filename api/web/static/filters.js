@@ -12,13 +12,8 @@ const FOUND = 100;
 const MANY = 25;
 
 /**
- * @typedef {object} Facet
- * @property {"tag" | "number"} type
- * @property {{value: string, count: number}[]} [values]
- * @property {number | null} [min]
- * @property {number | null} [max]
- *
- * @typedef {{value: string, count: number, ticked: boolean}} Row
+ * @typedef {{type: string, values?: Row[], min?: number | null, max?: number | null}} Facet
+ * @typedef {{value: string, count: number, ticked?: boolean}} Row
  */
 
 /** The labels that are known of each group, for those who look for one. @type {WeakMap<Element, Row[]>} */
@@ -42,12 +37,7 @@ export function showCounts(groups, facets, state, shape) {
   }
 }
 
-/**
- * Puts boxes and ends as the state has them, whatever is known of the counts.
- *
- * @param {HTMLElement} groups
- * @param {State} state
- */
+/** Puts boxes and ends as the state has them. @param {HTMLElement} groups @param {State} state */
 export function showChosen(groups, state) {
   for (const group of groupsOf(groups)) {
     const name = group.dataset.field ?? "";
@@ -59,13 +49,7 @@ export function showChosen(groups, state) {
   }
 }
 
-/**
- * The filters as they are ticked and typed.
- *
- * @param {HTMLElement} groups
- * @param {State} state
- * @returns {State}
- */
+/** The state with what is ticked and typed. @param {HTMLElement} groups @param {State} state @returns {State} */
 export function chosenIn(groups, state) {
   const tags = { ...state.tags };
   /** @type {Record<string, [string, string]>} */

@@ -51,7 +51,12 @@ export async function unlock(say) {
   }
 }
 
-/** A form that takes the key; `open` is called when it is there. @param {HTMLFormElement} form @param {() => void} open */
+/**
+ * A form that takes the key; `open` is called when it is there.
+ *
+ * @param {HTMLFormElement} form
+ * @param {() => void} open
+ */
 export function listen(form, open) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -8,12 +8,7 @@ import { chosen, PAGE_SIZE, where } from "./state.js";
 /** @typedef {import("./state.js").State} State */
 
 /**
- * @typedef {object} Found
- * @property {import("./cards.js").Hit[]} items
- * @property {number} requested
- * @property {number} returned
- * @property {boolean} complete
- * @property {string | null} next
+ * @typedef {{items: import("./cards.js").Hit[], requested: number, returned: number, next: string | null}} Found
  */
 
 /** Questions about one catalogue. A new one ends the one before. */
@@ -35,24 +30,12 @@ export class Search {
     return this.ending.signal;
   }
 
-  /**
-   * The first page. Throws Problem.
-   *
-   * @param {State} state
-   * @param {AbortSignal} signal
-   * @returns {Promise<Found>}
-   */
+  /** The first page. Throws Problem. @param {State} state @param {AbortSignal} signal @returns {Promise<Found>} */
   results(state, signal) {
     return this.#asked(callOf(state, this.shape, PAGE_SIZE), {}, signal);
   }
 
-  /**
-   * The counts beside the filters. Throws Problem.
-   *
-   * @param {State} state
-   * @param {AbortSignal} signal
-   * @returns {Promise<{items: number, facets: Record<string, import("./filters.js").Facet>}>}
-   */
+  /** The counts beside the filters. Throws Problem. @param {State} state @param {AbortSignal} signal */
   counts(state, signal) {
     const args = { where: where(state), ...(state.q && { q: state.q }), disjunctive: true };
     return ask(`${this.base}/${pathOf("facets", args)}`, { signal });
@@ -76,18 +59,13 @@ export class Search {
       const first = await this.#asked(call, { limit: shown, fields: [], next: "start" }, signal);
       this.next = first.next;
     }
-    if (!this.next) return { items: [], requested: PAGE_SIZE, returned: 0, complete: false, next: null };
+    if (!this.next) return { items: [], requested: PAGE_SIZE, returned: 0, next: null };
     const page = await this.#asked(call, { next: this.next }, signal);
     this.next = page.next;
     return page;
   }
 
-  /**
-   * For each filter in use how many items there are without it.
-   *
-   * @param {State} state
-   * @param {AbortSignal} signal
-   */
+  /** For each filter in use how many items there are without it. @param {State} state @param {AbortSignal} signal */
   async relaxed(state, signal) {
     return Promise.all(
       chosen(state, this.shape).map(async ({ text, left }) => {
@@ -97,11 +75,7 @@ export class Search {
     );
   }
 
-  /**
-   * @param {import("./call.js").Call} call
-   * @param {Record<string, unknown>} more
-   * @param {AbortSignal} signal
-   */
+  /** @param {import("./call.js").Call} call @param {Record<string, unknown>} more @param {AbortSignal} signal */
   #asked({ verb, args }, more, signal) {
     const whole = { ...args, ...more };
     if (verb === "recommend") return ask(`${this.base}/recommend`, { body: whole, signal });

@@ -17,11 +17,7 @@ const MAX_TRAY = 20;
 const TAG = "tag.";
 const ENDS = ["min.", "max."];
 
-/**
- * @param {string} search the address behind the question mark
- * @param {Shape} shape
- * @returns {State}
- */
+/** What an address says, behind its question mark. @param {string} search @param {Shape} shape @returns {State} */
 export function read(search, shape) {
   const given = new URLSearchParams(search);
   /** @type {State} */
@@ -73,11 +69,7 @@ export const isQuestion = (state) => Boolean(state.q || state.like.length || sta
 
 /**
  * The state with an item moved to a side of the tray, or off it.
- *
- * @param {State} state
- * @param {string} id
- * @param {"like" | "unlike" | null} side
- * @param {Shape} shape
+ * @param {State} state @param {string} id @param {"like" | "unlike" | null} side @param {Shape} shape
  */
 export function placed(state, id, side, shape) {
   const [like, unlike] = [state.like, state.unlike].map((ids) => ids.filter((each) => each !== id));

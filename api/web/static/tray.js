@@ -20,11 +20,7 @@ export function readTray(tray, state) {
   [...state.like, ...state.unlike].forEach((id, at) => texts[at] && remember(id, texts[at]));
 }
 
-/**
- * @param {HTMLElement} tray
- * @param {State} state
- * @param {Shape} shape
- */
+/** @param {HTMLElement} tray @param {State} state @param {Shape} shape */
 export function showTray(tray, state, shape) {
   const filters = chosen(state, shape);
   const sides = /** @type {const} */ ([["like", "More like"], ["unlike", "Less like"]]);
@@ -46,13 +42,7 @@ export function addressFor(state) {
   return location.pathname + (search ? `?${search}` : "");
 }
 
-/**
- * @param {string} text
- * @param {State} left
- * @param {string} [kind]
- * @param {string} [sign]
- * @param {string} [id]
- */
+/** @param {string} text @param {State} left @param {string} [kind] @param {string} [sign] @param {string} [id] */
 function chipOf(text, left, kind = "", sign = "", id = "") {
   const what = make("span", { className: "what", dir: "auto" }, brief(text, 300));
   const off = make("a", { href: addressFor(left), label: `Remove ${brief(text, 80)}` }, "×");
