@@ -94,7 +94,7 @@ class Asked:
             ]
         if self.show > PAGE_SIZE:
             pairs.append(("show", str(self.show)))
-        return urlencode(pairs)
+        return urlencode(pairs, safe="*")  # as browsers write it
 
     def liking(self, id: str) -> Asked:
         """With ``id`` among the likes, the latest."""

@@ -200,10 +200,9 @@ def _asset(name: str) -> str:
 
 @cache
 def _files() -> dict[str, bytes]:
-    """The style sheets and scripts by their names, without the comments that stand by themselves."""
-    return {
-        path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.suffix in TYPES
-    }
+    """The style sheets and scripts by their names, without comments on lines of their own."""
+    paths = [path for path in sorted(STATIC.iterdir()) if path.suffix in TYPES]
+    return {path.name: COMMENT.sub(b"", path.read_bytes()) for path in paths}
 
 
 @cache
