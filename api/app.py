@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import problems
+from api import manners, problems
 from api.plugin import recommendations
 from recommender import Settings
 
@@ -14,7 +15,12 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Redis is reached when the first request needs it, so a server may start before its Redis.
     """
+    settings = settings or Settings.from_env()
     app = Flask("api", static_folder=None)
     app.register_blueprint(recommendations(settings))
     problems.register(app)  # for addresses that are nobody's, too
+    manners.attach_rest(app)
+    if settings.proxies:
+        trusted = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted, x_proto=trusted, x_host=0)  # type: ignore[method-assign]
     return app

@@ -19,6 +19,9 @@ JSON, NDJSON = "application/json", "application/x-ndjson"
 MAX_BODY = 64 * 1024 * 1024
 """Longest JSON body, in bytes: it is held whole."""
 
+MAX_QUESTION = 32 * 1024 * 1024
+"""Longest body of a question, in bytes: an image of 20 MB as base64, and words beside it."""
+
 MAX_LINE = 64 * 1024 * 1024
 """Longest line of NDJSON, in bytes."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
+from copy import copy
 
 from recommender import Recommender, Settings, Writer
-from recommender.errors import UnknownCatalogue
+from recommender.errors import StoreError, UnknownCatalogue
 from recommender.store import catalogues
 from recommender.store.connection import Server, connect
 
@@ -20,16 +22,28 @@ class OpenCatalogues:
         self._settings = settings
         self._lock = threading.Lock()
         self._server: Server | None = None
+        self._failure: tuple[float, StoreError | None] = (0.0, None)
         self._open: dict[str, Recommender] = {}
         self._writers: dict[str, Writer] = {}
 
     @property
     def server(self) -> Server:
         """The connected Redis. Raises StoreError while it is away; the next call tries again."""
+        asked = time.monotonic()
         with self._lock:
             if self._server is None:
-                self._server = connect(self._settings, patience=PATIENCE)
+                self._server = self._connected(asked)
             return self._server
+
+    def _connected(self, asked: float) -> Server:
+        when, failure = self._failure
+        if failure is not None and when > asked:  # what failed while this one waited, fails for it
+            raise copy(failure) from failure
+        try:
+            return connect(self._settings, patience=PATIENCE)
+        except StoreError as error:
+            self._failure = time.monotonic(), error
+            raise
 
     def names(self) -> list[str]:
         """All catalogues, sorted."""

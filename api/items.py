@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from api import access
+from api import access, caching
 from api.answers import answer
 from api.bodies import read_batches, read_object
 from api.parameters import check_encoding, check_known, flag, names, required
@@ -19,6 +19,7 @@ from recommender.errors import InvalidParameter, RecordError, UnknownItem, sugge
 
 reading = Blueprint("reading", __name__, url_prefix="/v1")
 reading.before_request(access.check_read)
+reading.before_request(caching.revalidate)
 writing = Blueprint("writing", __name__, url_prefix="/v1")
 writing.before_request(access.check_write)
 writing.before_request(check_encoding)

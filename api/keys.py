@@ -20,6 +20,15 @@ class Keys:
         self._writers = [_digest(key.encode()) for key in settings.write_keys]
         self._open_to_events = settings.events
 
+    @property
+    def are_for_reading(self) -> bool:
+        """Whether reading needs a key at all."""
+        return bool(self._readers)
+
+    def is_known(self, given: bytes) -> bool:
+        """Whether it is one of the keys; all are compared to their ends."""
+        return _is_among(given, [*self._readers, *self._writers])
+
     def check_read(self, given: bytes | None) -> None:
         """Raises InvalidKey unless ``given`` may read: any key, or none where none is set."""
         if self._readers:
@@ -61,7 +70,7 @@ class Keys:
     def _check_known(self, given: bytes | None) -> None:
         if given is None:
             raise InvalidKey("a key is needed here", remedy=REMEDY)
-        if not _is_among(given, [*self._readers, *self._writers]):
+        if not self.is_known(given):
             raise InvalidKey("this key is not one of the server's", remedy=REMEDY)
 
 

@@ -7,8 +7,9 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Flask, Response
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Flask, Response, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
 
 from api.state import opened
 from recommender import errors
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 STATUS: list[tuple[type[RecommenderError], int]] = [
     (errors.InvalidKey, 401),
     (errors.NotAllowed, 403),
+    (errors.RateLimited, 429),
     (errors.InvalidParameter, 400),
     (errors.RecordError, 400),
     (errors.UnknownCatalogue, 404),
@@ -42,6 +44,28 @@ def register(part: Flask | Blueprint) -> None:
     part.register_error_handler(RecommenderError, _ours)
     part.register_error_handler(HTTPException, _http)
     part.register_error_handler(Exception, _unexpected)
+    for code in default_exceptions:  # by its code an application's own handler would go first
+        part.register_error_handler(code, _http)
+
+
+def cover(setup: BlueprintSetupState) -> None:
+    """Answers for what leads nowhere below a blueprint's prefix: no blueprint has such addresses.
+
+    Only what is ours for sure: nothing where there is no prefix, and within another blueprint,
+    whose prefix this one may share, what is below ``/v1/``.
+    """
+    prefix = (setup.url_prefix or "").rstrip("/")
+    if not prefix or setup.subdomain:
+        return
+    start = f"{prefix}/v1/" if setup.name_prefix else f"{prefix}/"
+
+    def unrouted() -> Response | None:
+        error = request.routing_exception
+        if not isinstance(error, (NotFound, MethodNotAllowed)):
+            return None
+        return _http(error) if request.path.startswith(start) else None
+
+    setup.app.before_request(unrouted)
 
 
 def status_of(error: RecommenderError) -> int:
@@ -58,6 +82,8 @@ def _ours(error: RecommenderError) -> Response:
     )
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
+    if isinstance(error, errors.RateLimited):
+        response.headers["Retry-After"] = str(error.seconds)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

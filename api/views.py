@@ -7,9 +7,9 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from api import access
+from api import access, caching
 from api.answers import answer
-from api.bodies import read_object
+from api.bodies import MAX_QUESTION, read_object
 from api.parameters import LISTED, body_wishes, check_known, flag, names, required, wishes
 from api.state import opened
 from recommender import Facet, Recommender
@@ -19,6 +19,7 @@ from recommender.wishes import DEFAULTS
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 v1.before_request(access.check_read)
+v1.before_request(caching.revalidate)
 health = Blueprint("health", __name__)
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def search(catalogue: str) -> Response:
 def similar_by_body(catalogue: str) -> Response:
     """The same as the address says it, for conditions that nest."""
     check_known(())
-    body = body_wishes(read_object(), "id")
+    body = body_wishes(read_object(MAX_QUESTION), "id")
     id = check_text("id", body.pop("id", None))
     return answer(opened().get(catalogue).similar(id, **body).to_dict())
 
@@ -73,7 +74,7 @@ def similar_by_body(catalogue: str) -> Response:
 def search_by_body(catalogue: str) -> Response:
     """The items closest to a text, a vector or an image, which is base64."""
     check_known(())
-    body = body_wishes(read_object(), "text", "vector", "image")
+    body = body_wishes(read_object(MAX_QUESTION), "text", "vector", "image")
     return answer(opened().get(catalogue).search(**body).to_dict())
 
 
@@ -81,7 +82,7 @@ def search_by_body(catalogue: str) -> Response:
 def recommend(catalogue: str) -> Response:
     """The items most like several others, and unlike some."""
     check_known(())
-    body = body_wishes(read_object(), "like", "unlike", "strategy", "half_life")
+    body = body_wishes(read_object(MAX_QUESTION), "like", "unlike", "strategy", "half_life")
     return answer(opened().get(catalogue).recommend(**body).to_dict())
 
 

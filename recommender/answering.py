@@ -14,7 +14,7 @@ from recommender.items import Hit, Results
 from recommender.question import Question
 from recommender.ranked import Ranked, condition
 from recommender.store import candidates, pools, query
-from recommender.store.connection import Client
+from recommender.store.connection import Client, processes
 from recommender.store.pools import Pool, Row
 from recommender.view import Filter, View, policy_of, pool_of
 from recommender.where import EVERYTHING
@@ -145,13 +145,17 @@ class Answering:
             items=hits,
             requested=limit,
             returned=len(hits),
-            complete=len(hits) == limit and (is_whole or view.is_whole),
+            complete=len(hits) == limit and (is_whole or self._is_whole(view)),
             catalogue=self._name,
             generation=view.entry.generation,
             embedder=view.entry.stamps[vector].embedder,
             exact=exact,
             took_ms=round((time.perf_counter() - began) * 1000, 3),
         )
+
+    def _is_whole(self, view: View) -> bool:
+        """Whether the index was filled, and Redis was not restarted since."""
+        return view.is_whole and view.processes == processes(self._client)
 
     def _filter(self, view: View, where: Where, *, counted: bool) -> Filter | None:
         """``where`` for the engine, None where nothing can match.

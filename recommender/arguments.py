@@ -12,6 +12,9 @@ MAX_LIMIT = 1000
 MAX_END = 10_000
 """Deepest page: ``offset + limit`` and the number of excluded ids together."""
 
+MAX_NAMES = 1000
+"""Most names of fields in one list."""
+
 MAX_TEXT_CHARS = 20_000
 """Longest text to search with."""
 
@@ -71,12 +74,18 @@ def number_or_word(text: str) -> float | bool | str:
         return {"true": True, "false": False}.get(text.lower(), text)
 
 
-def check_names(parameter: str, values: Any) -> Collection[str]:
-    """A list (or any collection) of Unicode texts, which a single text is not."""
+def check_names(parameter: str, values: Any, most: int | None = None) -> Collection[str]:
+    """A list (or any collection) of Unicode texts, ``most`` of them, which a single text is not."""
     is_list = isinstance(values, Collection) and not isinstance(values, (str, bytes, Mapping))
     if not is_list or not all(isinstance(value, str) and is_unicode(value) for value in values):
         raise InvalidParameter(
             parameter, f"{parameter} is {brief(values)}", remedy="It is a list of texts"
+        )
+    if most is not None and len(values) > most:
+        raise InvalidParameter(
+            parameter,
+            f"{parameter} has {len(values):,} entries, the limit is {most:,}",
+            remedy="Name fewer, or narrow the question with 'where'",
         )
     checked: Collection[str] = values
     return checked

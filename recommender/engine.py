@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from recommender.seeds import Strategy
 from recommender.settings import Settings
 from recommender.store import catalogues, events, hashes, index, query
 from recommender.store.catalogues import Entry
-from recommender.store.connection import Client, Server, connect
+from recommender.store.connection import Client, Server, connect, processes
 from recommender.store.index import IndexState
 from recommender.view import View
 from recommender.where import parse, without
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 1.0
 """How old the knowledge of a catalogue may be before it is looked at again."""
 
+SOONEST_SECONDS = 0.05
+"""The same where it is known to be of another version: many may be written in a second."""
+
 
 class Recommender:
     """Answers about one catalogue. Safe to share between threads.
@@ -61,6 +65,7 @@ class Recommender:
         self._settings = settings or Settings.from_env()
         self._client = (server or connect(self._settings)).client
         self._view = View(catalogues.get(self._client, name))
+        self._changing = threading.Lock()
         self._asking = Asking(self._client, self._settings)
         self._answering = Answering(self._client, name)
 
@@ -73,6 +78,27 @@ class Recommender:
     def client(self) -> Client:
         """The connection to its Redis, for what measures it."""
         return self._client
+
+    @property
+    def processes(self) -> int:
+        """How many Redis processes were met so far.
+
+        Where it changes while a question is answered, Redis was restarted, and the answer may be
+        that of an index which fills again.
+        """
+        return processes(self._client)
+
+    def version(self, latest: bytes | None = None) -> bytes | None:
+        """A token (see ``store.versions``): the next answer is of it, or of a later one.
+
+        It is at most a second old, or, where it is known not to be the ``latest``, as good as new.
+        None during a write, and while the index is filling: then the same question may get another
+        answer without a write. Raises StoreError.
+        """
+        view = self._fresh()
+        if latest is not None and view.version != latest:
+            view = self._fresh(SOONEST_SECONDS)
+        return view.version if view.is_whole else None
 
     def similar(self, id: str, **wishes: Unpack[Wishes]) -> Results:
         """The items most like ``id``, which is never among them.
@@ -295,19 +321,25 @@ class Recommender:
         names = faceting.wanted(view.entry.catalogue, None)
         return self.search(text, mode=mode, where=where, limit=POOL, fields=names)
 
-    def _fresh(self) -> View:
-        """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile."""
+    def _fresh(self, age: float = FRESH_SECONDS) -> View:
+        """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile.
+
+        ``age`` is how many seconds old it may be.
+        """
         view, now = self._view, time.monotonic()
-        if now - view.seen < FRESH_SECONDS:
+        met = processes(self._client)
+        if now - view.seen < age and view.processes == met:
             return view
-        entry = catalogues.get(self._client, self.name)
-        if entry != view.entry:
-            view = View(entry)
+        entry, version = catalogues.get_versioned(self._client, self.name)
+        if (entry, version) != (view.entry, view.version):
+            view = View(entry, version)  # what was counted is counted again
         try:
             state = self.state()
             view.is_whole, view.items = state.is_ready, state.items
         except IndexNotReady:
             view.is_whole, view.items = False, 0  # the query itself will say so
-        view.seen = now
-        self._view = view
+        with self._changing:  # never back to what another thread saw before
+            if now > self._view.seen:
+                view.seen, view.processes = now, met
+                self._view = view
         return view

@@ -21,6 +21,7 @@ RecommenderError
 │   ├── StoreFull             Redis is out of memory
 │   └── LocalServerError      the local Redis cannot be started or stopped
 ├── InvalidKey                a key is missing, or nobody's
+├── RateLimited               a client that asks too often
 ├── NotAllowed                the key is known, but not for this
 │   ├── ReadOnly              no key would do: nobody may write here
 │   └── EventsClosed          events are taken from write keys only
@@ -176,6 +177,16 @@ class InvalidKey(RecommenderError):
     """No key where one is needed, or one that nobody has."""
 
     code = "invalid_key"
+
+
+class RateLimited(RecommenderError):
+    """A client that asks too often; ``seconds`` is how long it should wait."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, seconds: int, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.seconds = seconds
 
 
 class NotAllowed(RecommenderError):

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from recommender.arguments import check_names
+from recommender.arguments import MAX_NAMES, check_names
 from recommender.catalogue import Catalogue
 from recommender.errors import UnknownField
 from recommender.items import Facet, Hit
@@ -30,7 +30,7 @@ def wanted(catalogue: Catalogue, fields: Sequence[str] | None) -> list[str]:
     able = [name for name, spec in catalogue.fields.items() if spec.type in ("tag", "number")]
     if fields is None:
         return able
-    for name in check_names("fields", fields):
+    for name in check_names("fields", fields, MAX_NAMES):
         if name not in able:
             raise UnknownField("fields", name, able)
     return list(fields)

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
 from recommender.errors import RecommenderError, brief
 
 CONCURRENCY, MAX_CONCURRENCY = 8, 64
+
+MAX_CACHE_SECONDS = 86_400
+MAX_PROXIES = 10
+MAX_RATE = 1_000_000
+
+ORIGIN = re.compile(
+    r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*)"
+    r"(:[1-9][0-9]{0,4})?"
+)
+RATE = re.compile(r"([0-9]{1,7}) ?(?:/|per) ?([0-9]{1,5})? ?(second|minute|hour|day)s?", re.ASCII)
+UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 MIN_KEY_CHARS = 16
 """Shortest key: a shorter one could be found by trying."""
@@ -26,6 +39,10 @@ class Settings:
     ``concurrency``: how many calls to a remote embedder may be under way at once, 1 to 64.
     ``read_keys``, ``write_keys``: who may use the HTTP API; a write key also reads. Without the
     first anyone may read, without the second nobody may write.
+    ``cors_origins``: the web pages whose scripts may ask the API, ``("*",)`` for all.
+    ``cache_seconds``: how long shared caches may give an answer without asking again, 0 to 86,400.
+    ``rate_limits``: how many requests one client may make in so many seconds; all of them hold.
+    ``proxies``: how many proxies stand before the server and tell whose request it is, 0 to 10.
     ``events``: whether whoever may read may also send events, as a public page's visitors; else
     only write keys may.
     """
@@ -40,14 +57,18 @@ class Settings:
     concurrency: int = CONCURRENCY
     read_keys: tuple[str, ...] = field(default=(), repr=False)
     write_keys: tuple[str, ...] = field(default=(), repr=False)
+    cors_origins: tuple[str, ...] = ()
+    cache_seconds: int = 0
+    rate_limits: tuple[tuple[int, int], ...] = ()
+    proxies: int = 0
     events: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
         """Settings from ``env`` (the process's own by default); empty values count as unset.
 
-        Raises RecommenderError for a home that is no path, a concurrency out of its range, a key
-        that is too short, or events neither open nor closed.
+        Raises RecommenderError for a home that is no path, a number out of its range, a key that
+        is too short, what is no origin or no rate, and events neither open nor closed.
         """
         values = os.environ if env is None else env
 
@@ -62,11 +83,47 @@ class Settings:
             azure_endpoint=get("AZURE_OPENAI_ENDPOINT"),
             azure_api_key=get("AZURE_OPENAI_API_KEY"),
             azure_api_version=get("OPENAI_API_VERSION"),
-            concurrency=_concurrency(get("RECOMMENDER_CONCURRENCY")),
+            concurrency=_whole(
+                "RECOMMENDER_CONCURRENCY",
+                get("RECOMMENDER_CONCURRENCY"),
+                range(1, MAX_CONCURRENCY + 1),
+                CONCURRENCY,
+                "how many calls to a remote embedder may be under way at once",
+            ),
             read_keys=_keys("RECOMMENDER_READ_KEYS", get("RECOMMENDER_READ_KEYS")),
             write_keys=_keys("RECOMMENDER_WRITE_KEYS", get("RECOMMENDER_WRITE_KEYS")),
+            cors_origins=_origins(get("RECOMMENDER_CORS_ORIGINS")),
+            cache_seconds=_whole(
+                "RECOMMENDER_CACHE_SECONDS",
+                get("RECOMMENDER_CACHE_SECONDS"),
+                range(MAX_CACHE_SECONDS + 1),
+                0,
+                "how long shared caches may give an answer without asking again",
+            ),
+            rate_limits=_rates(get("RECOMMENDER_RATE_LIMIT")),
+            proxies=_whole(
+                "RECOMMENDER_PROXIES",
+                get("RECOMMENDER_PROXIES"),
+                range(MAX_PROXIES + 1),
+                0,
+                "how many proxies of yours stand before the server",
+            ),
             events=_events(get("RECOMMENDER_EVENTS")),
         )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Settings from an application's ``config``, under the names that the environment has.
+
+        What ``config`` lacks, or has as None, is the environment's; an empty text unsets it. Keys
+        may be a list, a home a path, a number a number. Raises what :meth:`from_env` raises.
+        """
+        given = {
+            name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            for name, value in config.items()
+            if isinstance(value, (str, int, Path, list, tuple))
+        }
+        return cls.from_env({**os.environ, **given})
 
 
 def _home(given: str | None) -> Path:
@@ -80,19 +137,49 @@ def _home(given: str | None) -> Path:
         ) from error
 
 
-def _concurrency(given: str | None) -> int:
+def _whole(variable: str, given: str | None, allowed: range, default: int, what: str) -> int:
     if given is None:
-        return CONCURRENCY
+        return default
     # Digits that int() knows but nobody means, and thousands of them, are refused alike.
-    if given.isascii() and given.isdigit() and len(given) <= 4:
-        calls = int(given)
-        if 1 <= calls <= MAX_CONCURRENCY:
-            return calls
+    if given.isascii() and given.isdigit() and len(given) <= 6 and int(given) in allowed:
+        return int(given)
     raise RecommenderError(
-        f"RECOMMENDER_CONCURRENCY is {brief(given)}: it is how many calls to a remote embedder may"
-        f" be under way at once, a whole number from 1 to {MAX_CONCURRENCY}",
-        remedy=f"Set it to one, or unset it for {CONCURRENCY}",
+        f"{variable} is {brief(given)}: it is {what}, a whole number from {allowed[0]} to"
+        f" {allowed[-1]:,}",
+        remedy=f"Set it to one, or unset it for {default}",
     )
+
+
+def _origins(given: str | None) -> tuple[str, ...]:
+    """The origins of a comma-separated list, as browsers send them."""
+    origins = tuple(dict.fromkeys(part.strip() for part in (given or "").split(",")))
+    for origin in filter(None, origins):
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise RecommenderError(
+                f"RECOMMENDER_CORS_ORIGINS names {brief(origin)}, which is no origin",
+                remedy="Write scheme and host as a browser sends them, https://shop.example or"
+                " http://localhost:3000, in small letters and without a path or a slash at the end;"
+                " * is every page",
+            )
+    kept = tuple(filter(None, origins))
+    return ("*",) if "*" in kept else kept
+
+
+def _rates(given: str | None) -> tuple[tuple[int, int], ...]:
+    """Requests and seconds of each rate in a list like ``600/minute;10/second``."""
+    rates = []
+    for part in filter(None, (part.strip() for part in (given or "").split(";"))):
+        found = RATE.fullmatch(part.lower())
+        count, times = (int(found[1]), int(found[2] or 1)) if found else (0, 0)
+        seconds = times * UNITS[found[3]] if found else 0
+        if not (1 <= count <= MAX_RATE and 1 <= seconds <= UNITS["day"]):
+            raise RecommenderError(
+                f"RECOMMENDER_RATE_LIMIT names {brief(part)}, which is no rate",
+                remedy="Write how many requests in which time, like 600/minute or 100/10 seconds:"
+                f" 1 to {MAX_RATE:,} in up to a day; several are parted by ;",
+            )
+        rates.append((count, seconds))
+    return tuple(rates)
 
 
 def _events(given: str | None) -> bool:

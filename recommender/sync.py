@@ -26,7 +26,7 @@ from recommender.pruning import prune_lost
 from recommender.related import refresh
 from recommender.report import Progress, Report, Silent
 from recommender.settings import Settings
-from recommender.store import calibrations, catalogues, hashes, index, neighbours
+from recommender.store import calibrations, catalogues, hashes, index, neighbours, versions
 from recommender.store.connection import Server
 from recommender.store.index import IndexState
 from recommender.store.packed import Sent
@@ -252,6 +252,7 @@ class _Load:
                 self._reject([Reject(state.failed_key or name, reason)])
         index.publish(client, name, report.generation)
         report.items = state.items
+        versions.put(client, name, missing=True)  # after a load that was cut off
         calibrations.refresh(client, self._opening.entry, state.items)
         if self._has_related:
             refresh(client, self._opening.entry, self._check_lock, self._progress)

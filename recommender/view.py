@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from recommender import vectors
-from recommender.arguments import check_names
+from recommender.arguments import MAX_NAMES, check_names
 from recommender.calibration import Calibration, check_min_relevance
 from recommender.catalogue import vector_field
 from recommender.errors import IndexNotReady
@@ -36,12 +36,16 @@ class View:
     """A catalogue's entry with all that follows from it, worked out once.
 
     ``seen`` is when Redis was last asked for it, in the seconds of a monotonic clock; ``is_whole``
-    is whether its index was filled then, ``items`` how many that held. ``known``, ``frequencies``,
+    is whether its index was filled then, ``items`` how many that held. ``version`` is the token of
+    the last write that it knows of, None while one is under way, and ``processes`` how many Redis
+    processes had been met when that was asked. ``known``, ``frequencies``,
     ``spans`` and ``facets`` remember what was counted in it.
     """
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, version: bytes | None = None) -> None:
         self.entry = entry
+        self.version = version
+        self.processes = 0
         self.seen = -math.inf
         self.is_whole = False
         self.items = 0
@@ -67,7 +71,8 @@ class View:
         """The names of the fields to return."""
         if fields is None:
             return self._names
-        return self.entry.catalogue.check_fields(list(check_names("fields", fields)), "fields")
+        named = check_names("fields", fields, MAX_NAMES)
+        return self.entry.catalogue.check_fields(list(named), "fields")
 
     def parse(self, where: Where) -> str | None:
         """``where`` for the engine; plain conditions that were asked before are remembered."""

@@ -21,7 +21,7 @@ from redisvl.utils.token_escaper import TokenEscaper
 from recommender.arguments import is_unicode
 from recommender.catalogue import Catalogue, FieldSpec
 from recommender.dates import span_of
-from recommender.errors import InvalidWhere, UnknownField
+from recommender.errors import InvalidWhere, UnknownField, brief
 from recommender.fields import CONTROL, MAX_LATITUDE
 
 EVERYTHING = "*"
@@ -71,7 +71,7 @@ def parse(where: Any, catalogue: Catalogue) -> str | None:
     if conditions is None:
         return EVERYTHING
     if not isinstance(conditions, (list, tuple)):
-        raise InvalidWhere(f"{where!r} is not a condition", remedy="Write it like year>=1990")
+        raise InvalidWhere(f"{brief(where)} is not a condition", remedy="Write it like year>=1990")
     parser = _Parser(catalogue)
     parts = [parser.parse(condition, 0) for condition in conditions]
     if any(part is None for part in parts):
@@ -117,14 +117,20 @@ class _Parser:
         """A filter for ``node``, None where nothing can match it."""
         self._conditions += 1
         if depth > MAX_DEPTH:
-            raise InvalidWhere(f"the conditions nest deeper than {MAX_DEPTH}")
+            raise InvalidWhere(
+                f"the conditions nest deeper than {MAX_DEPTH}",
+                remedy="Write them flatter: 'not' around 'any' is 'all' around 'not'",
+            )
         if self._conditions > MAX_CONDITIONS:
-            raise InvalidWhere(f"there are more than {MAX_CONDITIONS} conditions and groups")
+            raise InvalidWhere(
+                f"there are more than {MAX_CONDITIONS} conditions and groups",
+                remedy="Several values of one field are one condition: genres=Drama|Comedy",
+            )
         if isinstance(node, Mapping):
             return self._group(node, depth)
         if not isinstance(node, str):
             raise InvalidWhere(
-                f"{node!r} is not a condition",
+                f"{brief(node)} is not a condition",
                 remedy='Write it like "year>=1990" or {"any": ["genres=Drama", "year>=1990"]}',
             )
         return self._condition(node)
@@ -132,7 +138,7 @@ class _Parser:
     def _group(self, node: Mapping[str, Any], depth: int) -> str | None:
         if len(node) != 1 or next(iter(node)) not in ("any", "all", "not"):
             raise InvalidWhere(
-                f"{sorted(map(str, node))} is no group of conditions",
+                f"{brief(sorted(map(str, node)))} is no group of conditions",
                 remedy='A group is one of {"any": [...]}, {"all": [...]}, {"not": ...}',
             )
         [(kind, inner)] = node.items()
@@ -142,7 +148,7 @@ class _Parser:
                 raise InvalidWhere("'not' stands around a group that is empty")
             return f"(-{negated})"
         if not isinstance(inner, (list, tuple)):
-            raise InvalidWhere(f"{kind!r} takes a list of conditions, not {inner!r}")
+            raise InvalidWhere(f"{kind!r} takes a list of conditions, not {brief(inner)}")
         parts = [self.parse(part, depth + 1) for part in inner]
         kept = [part for part in parts if part is not None]
         if kind == "any":
@@ -153,11 +159,14 @@ class _Parser:
 
     def _condition(self, text: str) -> str:
         if len(text) > MAX_CHARS:
-            raise InvalidWhere(f"a condition has {len(text)} characters, the limit is {MAX_CHARS}")
+            raise InvalidWhere(
+                f"a condition has {len(text)} characters, the limit is {MAX_CHARS}",
+                remedy="Part it: several conditions are ANDed, and {'any': [...]} is OR",
+            )
         found = CONDITION.fullmatch(text)
         if not found or not is_unicode(text):
             raise InvalidWhere(
-                f"{text!r} is not a condition", remedy="Write FIELD OP VALUE, like year>=1990"
+                f"{brief(text)} is not a condition", remedy="Write FIELD OP VALUE, like year>=1990"
             )
         name, operator, value = found.groups()
         field = self._catalogue.fields.get(name)
@@ -166,11 +175,14 @@ class _Parser:
         self._check_operator(name, field, operator)
         if not value.strip():
             example = EXAMPLES[field.type].format(name)
-            raise InvalidWhere(f"{text!r} has no value", remedy=f"Write it like {example}")
+            raise InvalidWhere(f"{brief(text)} has no value", remedy=f"Write it like {example}")
         values = [value] if field.type == "geo" else _alternatives(value)
         self._values += len(values)
         if self._values > MAX_VALUES:
-            raise InvalidWhere(f"the conditions name more than {MAX_VALUES} values")
+            raise InvalidWhere(
+                f"the conditions name more than {MAX_VALUES} values",
+                remedy="Give what they have in common a tag of its own, or a range",
+            )
         return MAKERS[field.type](name, operator, values)
 
     def _searchable(self) -> list[str]:
@@ -197,7 +209,9 @@ def _joined(parts: Sequence[str | FilterExpression | None], sign: str) -> str:
 def _alternatives(value: str) -> list[str]:
     parts = [part.replace(r"\|", "|").strip() for part in re.split(r"(?<!\\)\|", value)]
     if not all(parts):
-        raise InvalidWhere(f"{value!r} has an empty value beside a |", remedy=r"A plain bar is \|")
+        raise InvalidWhere(
+            f"{brief(value)} has an empty value beside a |", remedy=r"A plain bar is \|"
+        )
     return parts
 
 
@@ -205,7 +219,7 @@ def _tag(name: str, operator: str, values: list[str]) -> str:
     labels = [" ".join(value.split()) for value in values]
     for label in labels:
         if CONTROL.search(label):
-            raise InvalidWhere(f"{label!r} holds a control character, which no tag does")
+            raise InvalidWhere(f"{brief(label)} holds a control character, which no tag does")
     return str(_Tag(name) == labels if operator == "=" else _Tag(name) != labels)
 
 
@@ -230,7 +244,8 @@ def _number_or_range(name: str, text: str) -> FilterExpression:
     end = _span(high)[1] if high.strip() else None
     if start is not None and end is not None and start > end:
         raise InvalidWhere(
-            f"the range {text!r} is reversed", remedy=f"Write {name}={high.strip()}..{low.strip()}"
+            f"the range {brief(text)} is reversed",
+            remedy=f"Write {name}={high.strip()}..{low.strip()}",
         )
     if start is None:
         return Num(name) <= end
@@ -254,10 +269,10 @@ def _float(text: str) -> int | float:
         number = int(text) if text.lstrip("+-").isdecimal() else float(text)
     except ValueError as error:
         raise InvalidWhere(
-            f"{text!r} is not a number", remedy="Write one, or a date like 2024-05-01"
+            f"{brief(text)} is not a number", remedy="Write one, or a date like 2024-05-01"
         ) from error
     if number != number or abs(number) > 1.7e308:
-        raise InvalidWhere(f"{text!r} is not a finite number")
+        raise InvalidWhere(f"{brief(text)} is not a finite number")
     return number
 
 
@@ -269,7 +284,7 @@ def _text(name: str, _operator: str, values: list[str]) -> str:
         # beside a vector. Capitals are kept only in what looks like a number (1E5).
         kept = [word.lower() if word.isascii() else word for word in words if word.strip("_")]
         if not kept:
-            raise InvalidWhere(f"{value!r} holds no word")
+            raise InvalidWhere(f"{brief(value)} holds no word")
         phrases.append(_joined([Text(name) == word for word in kept], " "))
     return _joined(phrases, " | ")
 
@@ -286,7 +301,7 @@ def _geo(name: str, operator: str, values: list[str]) -> str:
         circle = GeoRadius(float(lon), float(lat), float(radius), unit)
     except ValueError as error:
         raise InvalidWhere(
-            f"{value.strip()!r} is no circle: {error}",
+            f"{brief(value.strip())} is no circle: {error}",
             remedy=f"Write {EXAMPLES['geo'].format(name)}",
         ) from error
     return str(Geo(name) == circle if operator == "=" else Geo(name) != circle)

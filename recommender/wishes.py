@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 from recommender import boosts as boosting
-from recommender.arguments import check_min_score, check_names, check_page
+from recommender.arguments import MAX_END, MAX_NAMES, check_min_score, check_names, check_page
 from recommender.boosts import Boost
 from recommender.catalogue import Catalogue
 from recommender.collapse import threshold_of
@@ -192,7 +192,7 @@ def _listed(where: Any) -> list[Any]:
 def page_of(wishes: Mapping[str, Any], named: Collection[str] = ()) -> Page:
     """The page that is asked for; ids in ``named`` are left out, too. Raises InvalidParameter."""
     asked = {**DEFAULTS, **wishes}
-    exclude = {*named, *check_names("exclude", asked["exclude"])}
+    exclude = {*named, *check_names("exclude", asked["exclude"], MAX_END)}
     check_page(asked["limit"], asked["offset"], len(exclude))
     check_min_score(asked["min_score"])
     if asked["min_relevance"] is not None:
@@ -284,7 +284,7 @@ def _check_choice(name: str, value: Any, known: Sequence[str | None]) -> None:
 
 def _check_comparable(parameter: str, names: Any, catalogue: Catalogue) -> None:
     able = [name for name, spec in catalogue.fields.items() if spec.type in ("tag", "number")]
-    for name in check_names(parameter, names):
+    for name in check_names(parameter, names, MAX_NAMES):
         if name not in able:
             raise UnknownField(parameter, name, able)
 

@@ -1,4 +1,4 @@
-"""A real Chromium for what people see: ``pytest_plugins = ["browser"]`` brings these fixtures.
+"""A real Chromium for what people see: fixtures for all tests.
 
 Without a Chromium such tests are skipped, aloud, and fail where CI is set.
 """

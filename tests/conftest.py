@@ -20,6 +20,8 @@ from recommender.store.connection import Server, connect
 
 ROOT = Path(__file__).resolve().parent.parent
 
+pytest_plugins = ["browser"]
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in a shell's background: the commands that the tests press Ctrl-C on would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -429,7 +429,6 @@ def test_an_open_catalogue_answers_again_when_redis_is_back(
     assert replace(after, took_ms=0) == replace(before, took_ms=0)
 
 
-@pytest.mark.xfail(strict=True, reason="what was known of the index is trusted for a second more")
 def test_answers_of_an_index_that_is_built_again_are_not_called_complete(
     server: Server, settings: Settings, home: Path
 ) -> None:

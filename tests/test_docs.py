@@ -27,6 +27,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from openai_server import OpenAIServer
+from outside import plain
 
 from loaders import Options
 from recommender import Catalogue, Record, Reject
@@ -39,8 +40,11 @@ SCORE = re.compile(r"^(\s*-?\d\.\d)\d\d(?=\s)", re.MULTILINE)  # in a table: its
 TOKENS = re.compile(r"(about )?[\d,]+ tokens")  # counted where the vocabulary is, else estimated
 PORTS = ("8000", "8080")
 """What the pages call the ports of the API and of their own web server."""
-STARTED = ("Serving on", "Watching for")
+STARTED = ("Serving on", "Watching for", "Press CTRL+C")
 """The last line of what then goes on until Ctrl-C."""
+GOES_ON = re.compile(r"(\w+=\S+ )*(recommender (serve|load .*--watch)|flask .*run\b)")
+FILE = re.compile(r"(?:#|<!--) ([\w./-]+\.\w+)(?: -->)?\n")
+"""The first line of a block that the reader is to save under this name."""
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 LINKS = re.compile(r"\]\(([^)#]+)")
 
@@ -80,7 +84,7 @@ class Shell:
             venv = Path(sys.executable).parent.parent
             # The environment is installed already: what is tested here is what comes after.
             return self.serve(f"make run PORT={self.port} VENV={venv} -o {venv}/installed")
-        if re.match(r"(\w+=\S+ )*recommender (serve|load .*--watch)", command):
+        if GOES_ON.match(command):
             return self.serve(command)
         done = subprocess.run(
             command, shell=True, cwd=self.folder, env=self.env, text=True, timeout=120,
@@ -98,7 +102,7 @@ class Shell:
         )  # fmt: skip
         assert self.server.stdout is not None
         lines = []
-        for line in self.server.stdout:
+        for line in map(plain, self.server.stdout):
             lines.append(line)
             if line.startswith(STARTED):
                 break
@@ -117,6 +121,13 @@ class Shell:
         self.background.append(process)
         _wait_for(f"http://127.0.0.1:{self.ports['8080']}/")
         return ""
+
+    def save(self, name: str, text: str) -> None:
+        """Saves a block as a file, as its reader would with an editor."""
+        path = self.folder / name
+        assert not path.exists(), f"{name} is there already"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.here(text), encoding="utf-8")
 
     def here(self, text: str) -> str:
         """The text of a page with the addresses of this run."""
@@ -154,20 +165,11 @@ def test_every_block_does_what_the_page_says(page: str, shell: Shell) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     blocks = BLOCK.findall(text)
     assert text.count("```") == 2 * len(blocks), "a block has no language"
-    if "$ make run" not in text and "$ " in text:
+    if "$ make run" not in text and "$ " in text and "tutorial" not in page:
         shell.run("recommender load samples/movies.csv")
         shell.serve(f"recommender serve --port {shell.port}")
     for language, body in blocks:
-        if language == "console":
-            for command, expected in _commands(body):
-                _compare(command, shell.run(command), shell.here(expected))
-        elif language == "python":
-            shell.run(f"{shlex.quote(sys.executable)} -W error -c {shlex.quote(body)}")
-        elif language == "yaml":
-            catalogue = Catalogue.from_yaml(body)
-            assert Catalogue.from_yaml(catalogue.to_yaml()) == catalogue
-        else:
-            pytest.fail(f"{page} has a block in {language}, which nobody runs")
+        _follow(shell, language, body)
 
 
 def test_the_loader_that_contributing_shows_reads_as_ours_do(tmp_path: Path) -> None:
@@ -189,6 +191,23 @@ def test_links_lead_somewhere(page: str) -> None:
     for target in LINKS.findall((ROOT / page).read_text(encoding="utf-8")):
         if "://" not in target:
             assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def _follow(shell: Shell, language: str, body: str) -> None:
+    """Does what a reader does with a block: saves it, types it, runs it."""
+    named = FILE.match(body)
+    if named:
+        shell.save(named[1], body)
+    if language == "console":
+        for command, expected in _commands(body):
+            _compare(command, shell.run(command), shell.here(expected))
+    elif language == "yaml":
+        catalogue = Catalogue.from_yaml(body)
+        assert Catalogue.from_yaml(catalogue.to_yaml()) == catalogue
+    elif language == "python" and not named:
+        shell.run(f"{shlex.quote(sys.executable)} -W error -c {shlex.quote(body)}")
+    elif not named:
+        pytest.fail(f"nobody runs a block in {language}")
 
 
 def _commands(body: str) -> Iterator[tuple[str, str]]:

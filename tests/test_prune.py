@@ -263,6 +263,7 @@ def test_catalogues_with_similar_names_never_touch_each_other(syncs: Syncs, serv
     assert set(before) - set(after) == {
         f"shop:1:item:{id}".encode() for id in (*"ghij", "1:item:a", "shop-2:1:item:a")
     }
+    assert after.pop(b"recommender:shop") != before[b"recommender:shop"], "it tells of the write"
     assert {key: after[key] for key in after} == {key: before[key] for key in after}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from recommender import presets
+from recommender.cli.context import chosen_settings
 from recommender.cli.output import json_option, print_json, print_results, shown_fields
 from recommender.cli.wishes import given_wishes, names_of, wish_options
 from recommender.engine import Recommender
@@ -36,7 +37,7 @@ def similar(
     recommender similar movies toy-story --differ year --diversity 0.3
     recommender similar movies toy-story --preset related-posts
     """
-    engine = Recommender(name)
+    engine = Recommender(name, settings=chosen_settings())
     columns, wanted = _columns(engine, fields, preset, as_json)
     results = engine.similar(id, **wanted, **given_wishes())
     title = id
@@ -89,7 +90,7 @@ def recommend(
     recommender recommend movies --like alien --like up --like coco --half-life 1
     recommender recommend movies --like-from books dune --like alien
     """
-    engine = Recommender(name)
+    engine = Recommender(name, settings=chosen_settings())
     columns, wanted = _columns(engine, fields, preset, as_json)
     seeds = [
         *likes,
@@ -128,7 +129,7 @@ def search(
     if not words and image is None:
         raise click.UsageError("Missing argument 'WORD...'.")
     text = " ".join(words) if words else None
-    engine = Recommender(name)
+    engine = Recommender(name, settings=chosen_settings())
     columns, wanted = _columns(engine, fields, preset, as_json)
     picture = None if image is None else image.read_bytes()
     results = engine.search(text, image=picture, **wanted, **given_wishes())

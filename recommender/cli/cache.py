@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import click
 
+from recommender.cli.context import chosen_settings
 from recommender.cli.output import json_option, print_json, print_table
 from recommender.errors import InvalidParameter, suggest
-from recommender.settings import Settings
 from recommender.store import embeddings
 from recommender.store.connection import connect
 
@@ -28,7 +28,7 @@ def cache(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand:
         return
-    sizes = [asdict(size) for size in embeddings.sizes(connect(Settings.from_env()).client)]
+    sizes = [asdict(size) for size in embeddings.sizes(connect(chosen_settings()).client)]
     if as_json:
         print_json({"embeddings": sizes})
     elif not sizes:
@@ -49,7 +49,7 @@ def clear(name: str | None, yes: bool) -> None:
     recommender cache clear openai:text-embedding-3-small
     recommender cache clear --yes
     """
-    client = connect(Settings.from_env()).client
+    client = connect(chosen_settings()).client
     sizes = embeddings.sizes(client)
     kept = [size.name for size in sizes]
     if name is not None and name not in kept:

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
+from recommender.cli.context import chosen_settings
 from recommender.cli.output import json_option, print_json, print_mapping, print_table
 from recommender.engine import Recommender
 from recommender.errors import IndexNotReady, StoreError
-from recommender.settings import Settings
 from recommender.store import catalogues as store
-from recommender.store import events, hashes, index, neighbours
+from recommender.store import events, hashes, index, neighbours, versions
 from recommender.store.connection import Server, connect
 
 
@@ -24,7 +24,7 @@ def catalogues(as_json: bool) -> None:
     recommender catalogues
     recommender catalogues --json
     """
-    server = connect(Settings.from_env())
+    server = connect(chosen_settings())
     rows = [_listed(server, name) for name in store.names(server.client)]
     if as_json:
         print_json({"catalogues": rows})
@@ -44,7 +44,7 @@ def info(name: str, as_json: bool) -> None:
     \b
     recommender info movies
     """
-    server = connect(Settings.from_env())
+    server = connect(chosen_settings())
     known = _described(server, name)
     catalogue = store.get(server.client, name).catalogue
     if as_json:
@@ -63,12 +63,13 @@ def drop(name: str, yes: bool) -> None:
     \b
     recommender drop movies --yes
     """
-    server = connect(Settings.from_env())
+    server = connect(chosen_settings())
     generation = store.generation(server.client, name)
     if not yes:
         click.confirm(f"Delete {name!r} with all its items?", abort=True)
     wait = lambda: click.echo(f"waiting: {name!r} is being loaded", err=True)  # noqa: E731
     with store.locked(server.client, name, wait):
+        versions.take(server.client, name)
         index.drop(server.client, name, generation)
         removed = hashes.delete_all(server.client, hashes.prefix_of(name, generation))
         neighbours.drop(server.client, name, generation)
@@ -99,7 +100,7 @@ def _described(server: Server, name: str) -> dict[str, Any]:
         "ready": False,
     }
     try:
-        state = Recommender(name, server=server).state()
+        state = Recommender(name, settings=chosen_settings(), server=server).state()
     except IndexNotReady:
         prefix = hashes.prefix_of(name, entry.generation)
         return known | {"items": hashes.count(server.client, prefix)}

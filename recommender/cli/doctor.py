@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 import click
 
+from recommender.cli.context import chosen_settings
 from recommender.cli.output import json_option, print_json
 from recommender.embedders.base import make_embedder
 from recommender.engine import Recommender
@@ -43,7 +44,7 @@ def doctor(as_json: bool) -> None:
     \b
     recommender doctor
     """
-    settings = Settings.from_env()
+    settings = chosen_settings()
     checks = [_python(), _home(settings)]
     server: list[Server] = []
     checks.append(_try("Redis", lambda: _redis(settings, server)))
@@ -100,7 +101,7 @@ def _embedder(settings: Settings) -> str:
 
 
 def _catalogue(server: Server, name: str) -> str:
-    state = Recommender(name, server=server).state()
+    state = Recommender(name, settings=chosen_settings(), server=server).state()
     if state.failures:
         raise RecommenderError(
             f"{state.failures} items are not indexed, the last {state.failed_key}: {state.failure}",

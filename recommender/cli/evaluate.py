@@ -9,6 +9,7 @@ import click
 from click.decorators import FC
 
 import loaders
+from recommender.cli.context import chosen_settings
 from recommender.cli.measures import print_recall, print_relevance
 from recommender.cli.output import json_option, print_json
 from recommender.cli.progress import counted
@@ -97,7 +98,7 @@ def relevance(
     recommender evaluate relevance movies --judgements ratings.csv --liked-above 3.5
     recommender evaluate relevance movies --judgements judgements.csv --half held --json
     """
-    engine = Recommender(name)
+    engine = Recommender(name, settings=chosen_settings())
     given = read_judgements(engine, judgements, events, liked_above)
     if half is not None:
         given = given.half(half)
@@ -139,7 +140,7 @@ def recall(
     recommender evaluate recall movies --selectivity 0.5 --selectivity 0.25
     recommender evaluate recall movies --sample 1000 --json
     """
-    engine = Recommender(name)
+    engine = Recommender(name, settings=chosen_settings())
     with counted("Asking") as progress:
         report = measure_recall(
             engine,

@@ -7,6 +7,7 @@ from collections import Counter
 
 import click
 
+from recommender.cli.context import chosen_settings
 from recommender.cli.output import json_option, print_json, print_table
 from recommender.engine import Recommender
 from recommender.events import WEIGHTS
@@ -36,7 +37,7 @@ def show(name: str, as_json: bool) -> None:
     recommender events show movies --json
     """
     counts = {type: Counter[str]() for type in WEIGHTS}
-    for event in Recommender(name).events():
+    for event in Recommender(name, settings=chosen_settings()).events():
         named = {"events": True, "users": event.user, "seeds": event.seed}
         counts[event.type].update(label for label, value in named.items() if value)
     rows = [
@@ -65,5 +66,5 @@ def export(name: str) -> None:
     recommender events export movies > events.ndjson
     recommender evaluate relevance movies --judgements events.ndjson
     """
-    for event in Recommender(name).events():
+    for event in Recommender(name, settings=chosen_settings()).events():
         click.echo(json.dumps(event.to_dict()))  # ASCII: no terminal's encoding harms an id

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from recommender.catalogue import Catalogue
+from recommender.cli.context import chosen_settings
 from recommender.cli.output import json_option, print_json, printable
 from recommender.cli.sources import Reading, source_options
 from recommender.convert import Converter
 from recommender.embedders.base import text_limits
 from recommender.errors import RecordError
 from recommender.items import Record, Reject
-from recommender.settings import Settings
 from recommender.spread import spread
 
 
@@ -63,7 +63,7 @@ def infer(sources: Sequence[str], reading: Reading, preview: int | None, as_json
 def _texts(catalogue: Catalogue, records: Iterator[Record | Reject]) -> Iterator[dict[str, Any]]:
     """What is embedded for each record, or why it would be rejected."""
     converter = Converter(catalogue, {})
-    limits = text_limits(catalogue, Settings.from_env())
+    limits = text_limits(catalogue, chosen_settings())
     for record in records:
         if isinstance(record, Reject):
             yield {"place": record.place, "warnings": [record.reason]}

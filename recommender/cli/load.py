@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from recommender.cli.context import chosen_settings
 from recommender.cli.output import json_option, print_json
 from recommender.cli.progress import shown
 from recommender.cli.rejects import Rejects
@@ -57,7 +58,7 @@ def load(sources: Sequence[str], reading: Reading, **options: Any) -> None:
         raise InvalidParameter(
             "limit", "--limit does not go with --prune: what it leaves out is not gone"
         )
-    settings = Settings.from_env()
+    settings = chosen_settings()
     server = connect(settings)
     if not wishes.watch:
         report = _load(server, settings, sources, reading, wishes)

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from recommender import presets as kept
+from recommender.cli.context import chosen_settings
 from recommender.cli.output import json_option, print_json, print_mapping
 from recommender.cli.wishes import given_wishes, kept_options, names_of
 from recommender.errors import InvalidParameter
-from recommender.settings import Settings
 from recommender.store import catalogues
 from recommender.store.connection import connect
 
@@ -38,7 +38,7 @@ def list_presets(name: str, as_json: bool) -> None:
     recommender presets list shop
     recommender presets list shop --json
     """
-    found = catalogues.get(connect(Settings.from_env()).client, name).catalogue.presets
+    found = catalogues.get(connect(chosen_settings()).client, name).catalogue.presets
     if as_json:
         print_json({"catalogue": name, "presets": found})
     elif not found:
@@ -69,7 +69,7 @@ def save(name: str, as_preset: str, fields: str | None, as_json: bool, **_: Any)
         raise InvalidParameter(
             "preset", "no options are given to be kept", remedy="Add some, like --limit 5"
         )
-    kept.save(connect(Settings.from_env()).client, name, as_preset, wishes)
+    kept.save(connect(chosen_settings()).client, name, as_preset, wishes)
     if as_json:
         print_json({"catalogue": name, "preset": as_preset, "wishes": wishes})
         return
@@ -86,7 +86,7 @@ def drop(name: str, as_preset: str) -> None:
     \b
     recommender presets drop shop cheaper
     """
-    kept.drop(connect(Settings.from_env()).client, name, as_preset)
+    kept.drop(connect(chosen_settings()).client, name, as_preset)
     click.echo(f"The preset {as_preset!r} of {name} is forgotten")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from recommender.cli.context import chosen_settings
 from recommender.cli.output import json_option, print_json, print_mapping
-from recommender.settings import Settings
 from recommender.store import embedded
 
 
@@ -28,7 +28,7 @@ def start() -> None:
     \b
     recommender redis start
     """
-    socket = embedded.start(Settings.from_env().home)
+    socket = embedded.start(chosen_settings().home)
     click.echo(f"The local Redis listens on unix://{socket}")
 
 
@@ -39,7 +39,7 @@ def stop() -> None:
     \b
     recommender redis stop
     """
-    was_running = embedded.stop(Settings.from_env().home)
+    was_running = embedded.stop(chosen_settings().home)
     click.echo("The local Redis has stopped" if was_running else "The local Redis was not running")
 
 
@@ -51,7 +51,7 @@ def status(as_json: bool) -> None:
     \b
     recommender redis status --json
     """
-    known = embedded.status(Settings.from_env().home)
+    known = embedded.status(chosen_settings().home)
     if as_json:
         print_json(known)
     else:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from recommender.cli.context import chosen_settings
 from recommender.cli.output import json_option, print_json, print_results, shown_fields
 from recommender.cli.progress import shown
 from recommender.cli.wishes import names_of
@@ -16,7 +17,6 @@ from recommender.engine import Recommender
 from recommender.export import PLACES, export
 from recommender.fields import as_text
 from recommender.related import build
-from recommender.settings import Settings
 from recommender.store import catalogues
 from recommender.store.connection import connect
 
@@ -52,7 +52,7 @@ def build_lists(name: str, using: str | None, as_json: bool) -> None:
     recommender related build posts
     recommender related build shop --using image
     """
-    server = connect(Settings.from_env())
+    server = connect(chosen_settings())
     with shown() as progress:
         try:
             made = build(server, name, using=using, progress=progress)
@@ -89,7 +89,7 @@ def show(name: str, id: str, fields: str | None, as_json: bool, **arguments: Any
     recommender related show posts rye-bread.md
     recommender related show posts rye-bread.md --limit 3 --fields title,date --json
     """
-    engine = Recommender(name)
+    engine = Recommender(name, settings=chosen_settings())
     columns = names_of(fields) if fields is not None else shown_fields(engine.entry.catalogue)
     wanted = None if as_json and fields is None else columns
     results = engine.related(id, fields=wanted, **arguments)
@@ -140,7 +140,7 @@ def export_files(
     recommender related export posts --to site --format hugo --limit 3
     recommender related export shop --to public/related --fields title,url --where "hidden!=yes"
     """
-    server = connect(Settings.from_env())
+    server = connect(chosen_settings())
     catalogue = catalogues.get(server.client, name).catalogue
     usual = [each for each in catalogue.fields if each.lower() in LINKS]
     columns = [*shown_fields(catalogue), *usual] if fields is None else names_of(fields)

@@ -14,6 +14,7 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from api import create_app
+from recommender.cli.context import chosen_settings
 from recommender.errors import InvalidParameter
 from recommender.settings import Settings
 from recommender.store.connection import connect
@@ -37,7 +38,7 @@ def serve(host: str, port: int) -> None:
     recommender serve
     curl "http://127.0.0.1:8000/v1/movies/similar?id=toy-story&limit=3"
     """
-    settings = Settings.from_env()
+    settings = chosen_settings()
     server = connect(settings)
     server.client.close()  # each worker opens its own
     listener = _listen(host, port)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from recommender import presets
+from recommender.cli.context import chosen_settings
 from recommender.cli.evaluate import judgement_options, k_option, liked_option, read_judgements
 from recommender.cli.measures import FEW
 from recommender.cli.output import json_option, print_json, print_table
@@ -55,7 +56,7 @@ def tune(
     recommender tune movies --judgements ratings.csv --liked-above 3.5 --without popularity
     recommender tune movies --events --preset tuned
     """
-    engine = Recommender(name)
+    engine = Recommender(name, settings=chosen_settings())
     if preset is not None:  # not after minutes of fitting
         presets.check(engine.entry.catalogue.with_presets({preset: {}}))
     given = read_judgements(engine, judgements, events, liked_above)

@@ -11,7 +11,7 @@ from recommender import vectors
 from recommender.calibration import MIN_ITEMS, Calibration, is_due, measured, to_json
 from recommender.catalogue import vector_field
 from recommender.errors import IndexNotReady, StoreFull
-from recommender.store import index, packed, sampling
+from recommender.store import index, packed, sampling, versions
 from recommender.store.catalogues import CALIBRATION, Entry, key_of
 from recommender.store.connection import Client, translated
 from recommender.store.hashes import prefix_of
@@ -26,6 +26,9 @@ AMONG = 5000
 KEEP = """
 if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+if redis.call('HEXISTS', KEYS[1], ARGV[4]) == 1 then
+  redis.call('HSET', KEYS[1], ARGV[4], ARGV[5])
+end
 return 1
 """
 
@@ -75,7 +78,9 @@ def refresh(client: Client, entry: Entry, items: int | None = None) -> bool:
         return False
     found = to_json(measure(client, entry, items), entry.generation, items)
     with suppress(StoreFull), translated():
-        return bool(client.eval(KEEP, 1, key, str(entry.generation), CALIBRATION, found))
+        # Another writer may be at work, who took the token away: it has to stay away till the end.
+        token = (versions.WRITTEN, versions.token())
+        return bool(client.eval(KEEP, 1, key, str(entry.generation), CALIBRATION, found, *token))
     return False
 
 

@@ -21,7 +21,9 @@ from recommender.errors import (
     UnknownCatalogue,
     suggest,
 )
+from recommender.store import versions
 from recommender.store.connection import Client, translated
+from recommender.store.versions import key_of as key_of
 
 NAMES = "recommender:catalogues"
 CALIBRATION = "calibration"
@@ -82,11 +84,6 @@ class Entry:
             )
 
 
-def key_of(name: str) -> str:
-    """The hash in which the catalogue ``name`` is kept."""
-    return f"recommender:{name}"
-
-
 def names(client: Client) -> list[str]:
     """The names of all catalogues, sorted."""
     with translated():
@@ -108,9 +105,16 @@ def generation(client: Client, name: str) -> int:
 
 def find(client: Client, name: str) -> Entry | None:
     """The catalogue ``name``, None where there is none."""
+    found = look(client, name)
+    return None if found is None else found[0]
+
+
+def look(client: Client, name: str) -> tuple[Entry, bytes | None] | None:
+    """The catalogue ``name`` with the token of its last write (see ``versions``), None for none."""
     with translated():
         stored = client.hgetall(key_of(check_name(name)))
-    if not stored:
+    written = stored.pop(versions.WRITTEN.encode(), None)
+    if not stored:  # or nothing but a token, of a write that did not know that it was dropped
         return None
     measured = stored.pop(CALIBRATION.encode(), b"").decode(errors="replace")
     try:
@@ -129,15 +133,20 @@ def find(client: Client, name: str) -> Entry | None:
             f"what {key_of(name)} holds is not a catalogue of this version ({error!r})",
             remedy=f"Drop it and load it again: recommender drop {name}",
         ) from error
-    return entry
+    return entry, written
 
 
 def get(client: Client, name: str) -> Entry:
     """The catalogue ``name``. Raises UnknownCatalogue with the closest name there is."""
-    entry = find(client, name)
-    if entry is None:
+    return get_versioned(client, name)[0]
+
+
+def get_versioned(client: Client, name: str) -> tuple[Entry, bytes | None]:
+    """The same with the token of its last write, both of one moment."""
+    found = look(client, name)
+    if found is None:
         raise unknown(client, name)
-    return entry
+    return found
 
 
 def keep(client: Client, entry: Entry) -> None:
@@ -148,6 +157,7 @@ def keep(client: Client, entry: Entry) -> None:
         "catalogue": entry.catalogue.to_yaml(),
         "generation": str(entry.generation),
         "stamps": json.dumps(stamps),
+        versions.WRITTEN: versions.token(),  # in one command with what it stands for
     }
     with translated():
         client.sadd(NAMES, name)  # first: what is listed but not there is passed over

@@ -32,6 +32,7 @@ Client = Any
 CONNECTING = re.compile(r"Error -?\d+ connecting to \S+\. |Redis Cluster cannot be connected.*: ")
 OUT_OF_MEMORY = "OOM command not allowed"
 """What Redis says of a whole transaction, too, and redis-py then takes for another error."""
+RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 AUTHENTICATION = re.compile("Authentication required|invalid username-password")
 
 OPTIONS: dict[str, Any] = {
@@ -85,12 +86,42 @@ def connect(settings: Settings | None = None, *, patience: float = 20.0) -> Serv
             _check_keeps(info, address)
             probe.close()
             client = make(**OPTIONS, socket_timeout=patience)
+            if not isinstance(client, RedisCluster):
+                client.connection_pool.connection_kwargs["redis_connect_func"] = _Process()
             version = str(info["redis_version"])
             return Server(client, address, version, search, settings.redis_url is None)
     except (TypeError, ValueError, AttributeError) as error:  # redis-py reads its URL as it goes
         # What redis-py says may quote a part of the password.
         why = "quote signs in its password, as %40 for @" if "@" in url else str(error)
         raise StoreError(f"{address!r} is no Redis address: {why}") from None
+
+
+class _Process:
+    """Sets up each connection as it is made, and counts the Redis processes that were met."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._run = b""
+
+    def __call__(self, connection: Any) -> None:
+        connection.on_connect()
+        connection.send_command("INFO", "server")
+        found = RUN.search(connection.read_response())
+        if found and found[1] != self._run:
+            self._run = found[1]
+            self.count += 1
+
+
+def processes(client: Client) -> int:
+    """How many Redis processes this client has met so far; of a cluster 0.
+
+    Where it is another number after a question than before, Redis was restarted between, and what
+    was known of its indexes does not hold any more: they may be filling again.
+    """
+    if isinstance(client, RedisCluster):
+        return 0
+    met = client.connection_pool.connection_kwargs.get("redis_connect_func")
+    return met.count if isinstance(met, _Process) else 0
 
 
 def _check_keeps(info: dict[str, Any], address: str) -> None:

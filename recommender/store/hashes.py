@@ -7,6 +7,7 @@ from itertools import chain
 
 from recommender.catalogue import vector_field
 from recommender.seen import SeenIds
+from recommender.store import versions
 from recommender.store.connection import Client, translated
 from recommender.store.packed import EXEC, MULTI, Command, Sent, answered, asked
 
@@ -55,7 +56,9 @@ def begin_write(
             # Torn apart by a full Redis or a kill, half of it would pass for the whole for ever.
             if not at_once:
                 commands[-2:] = (MULTI, *commands[-2:], EXEC)
-    return Sent(client, [MULTI, *commands, EXEC] if at_once else commands)
+    if not commands:
+        return Sent(client, commands)
+    return versions.send(client, versions.name_of(prefix), commands, at_once=at_once)
 
 
 def read(client: Client, prefix: str, id: str, names: Sequence[str]) -> list[bytes | None] | None:
@@ -102,7 +105,14 @@ def count(client: Client, prefix: str) -> int:
 
 
 def delete(client: Client, keys: Sequence[bytes]) -> int:
-    """Removes the items of these keys and says how many were there."""
+    """Removes the items of these keys, of one catalogue, and says how many were there."""
+    if not keys:
+        return 0
+    with versions.changing(client, versions.name_of(keys[0])):
+        return _removed(client, keys)
+
+
+def _removed(client: Client, keys: Sequence[bytes]) -> int:
     removed = 0
     for start in range(0, len(keys), DELETED_AT_ONCE):
         pipe = client.pipeline(transaction=False)

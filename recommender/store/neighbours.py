@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from recommender.catalogue import vector_field
 from recommender.errors import StoreError
-from recommender.store import hashes
+from recommender.store import hashes, versions
 from recommender.store.connection import Client, translated
-from recommender.store.packed import Command, Sent, asked
+from recommender.store.packed import Command, asked
 
 VERSION = 1
 HEAD = Struct("<BBBB")
@@ -106,7 +106,7 @@ def get_built(client: Client, catalogue: str, generation: int) -> Built | None:
 
 def keep_built(client: Client, catalogue: str, generation: int, built: Built) -> None:
     """Writes down what was (or is being) built."""
-    with translated():
+    with versions.changing(client, catalogue), translated():
         client.set(_built_key(catalogue, generation), json.dumps(asdict(built)))
 
 
@@ -149,7 +149,8 @@ def write(client: Client, prefix: str, lists: Iterable[tuple[bytes, Near]]) -> i
     """Writes the lists of these ids, each whole or not at all, and says how many there were."""
     begin = prefix.encode()
     commands = [("SET", begin + id, packed(near)) for id, near in lists]
-    Sent(client, commands).finish()
+    if commands:
+        versions.send(client, versions.name_of(prefix), commands).finish()
     return len(commands)
 
 
