@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 from flask import (
     Blueprint,
     Response,
-    abort,
     make_response,
     redirect,
     render_template,
@@ -21,18 +16,19 @@ from flask import (
 from werkzeug.wrappers import Response as AnyResponse
 
 from api import access
-from api.asked import PAGE_SIZE, Asked
+from api.asked import MAX_SHOWN, Asked
+from api.assets import present_version
 from api.cards import MAX_SPOKEN, brief, card_of, chosen_of, filters_of, more_of, title_of
-from api.problems import RETRY_SECONDS, status_of
+from api.problems import advised, status_of
 from api.questions import call_of
 from api.shape import Shape, shape_of
 from api.state import opened, state
 from recommender import Recommender
-from recommender.errors import InvalidKey, RecommenderError, UnknownCatalogue
+from recommender.errors import RecommenderError, UnknownCatalogue
 
 page = Blueprint("page", __name__, template_folder="web/templates")
+page.before_request(access.check_read)
 
-STATIC = Path(__file__).parent / "web" / "static"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
     " img-src 'self' https: http: data:; base-uri 'none'; form-action 'self';"
@@ -44,59 +40,37 @@ MODULES = (
 )  # fmt: skip
 """The scripts, which are fetched beside each other and not one after the other."""
 
-TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-COMMENT = re.compile(rb"^[ \t]*/\*.*?\*/[ \t]*\n", re.DOTALL | re.MULTILINE)
-FOREVER = 365 * 86_400
-
 
 @page.get("/")
 def home() -> AnyResponse:
     """The choice of catalogues; the only one there is, at once."""
-    try:
-        access.check_read()
-        names = opened().names()
-        if len(names) == 1 and "all" not in request.args:
-            return redirect(url_for(".catalogue", name=names[0]))
-        listed = [_listed(name) for name in names]
-    except RecommenderError as error:
-        return _failed(error)
-    return _page("home.html", catalogues=listed)
+    names = opened().names()
+    if len(names) == 1 and "all" not in request.args:
+        return redirect(url_for(".catalogue", name=names[0]))
+    return _page("home.html", catalogues=[_listed(name) for name in names])
 
 
 @page.get("/c/<name>")
-def catalogue(name: str) -> AnyResponse:
+def catalogue(name: str) -> Response:
     """One catalogue, with the answer to what the address asks."""
-    try:
-        access.check_read()
-        engine = opened().get(name)
-        shape = shape_of(engine.entry.catalogue)
-        asked = Asked.read(request.args, engine.entry.catalogue).fitting(shape)
-        index = engine.state()
-    except RecommenderError as error:
-        return _failed(error)
-    return _shown(engine, shape, asked, {"items": index.items, "indexed": index.indexed})
+    engine = opened().get(name)
+    shape = shape_of(engine.entry.catalogue)
+    asked = Asked.read(request.args, engine.entry.catalogue).fitting(shape)
+    return _shown(engine, shape, asked)
 
 
-@page.get("/assets/<version>/<name>")
-def asset(version: str, name: str) -> Response:
-    """A style sheet or script; under its present version it never changes."""
-    known = _files().get(name)
-    if known is None:
-        abort(404)
-    response = Response(known, mimetype=TYPES[Path(name).suffix])
-    response.set_etag(_version())
-    if version == _version():
-        response.headers["Cache-Control"] = f"public, max-age={FOREVER}, immutable"
-    else:
-        response.headers["Cache-Control"] = "no-cache"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.make_conditional(request)
-    return response
+@page.errorhandler(RecommenderError)
+def failed(error: RecommenderError) -> Response:
+    """A page that says what is wrong; with a key that is missing, one that asks for it."""
+    if isinstance(error, UnknownCatalogue):
+        opened().forget(error)
+    return advised(_page("problem.html", status_of(error), problem=error), error)
 
 
-def _shown(engine: Recommender, shape: Shape, asked: Asked, about: dict[str, Any]) -> Response:
+def _shown(engine: Recommender, shape: Shape, asked: Asked) -> Response:
     """The page of a catalogue; what goes wrong with the question is told in its place."""
-    results, facets, problem, status, total = None, [], None, 200, about["items"]
+    index = engine.state()
+    results, facets, problem, status, total = None, [], None, 200, index.items
     call = call_of(asked, shape, asked.show)
     try:
         results = call.answer(engine)
@@ -109,15 +83,14 @@ def _shown(engine: Recommender, shape: Shape, asked: Asked, about: dict[str, Any
     has_more = results is not None and results.returned == asked.show
     return _page(
         "catalogue.html", status,
-        engine=engine, shape=shape, asked=asked, about=about, results=results, total=total,
+        shape=shape, asked=asked, index=index, results=results, total=total,
         cards=cards, filters=filters_of(facets, asked, shape), chosen=chosen_of(asked, shape),
         tray=_tray(engine, shape, asked), problem=problem,
-        more=more_of(asked) if has_more and asked.show < 240 else None,
+        more=more_of(asked) if has_more and asked.show < MAX_SHOWN else None,
         curl=call.curl(f"{request.host_url.rstrip('/')}{_base()}v1/{shape.catalogue}"),
         relaxed=_relaxed(engine, asked, shape) if results is not None and not hits else [],
         address=lambda asked: _address(shape.catalogue, asked.fitting(shape)),
         short=lambda text: brief(text, MAX_SPOKEN),
-        page_size=PAGE_SIZE,
     )  # fmt: skip
 
 
@@ -160,19 +133,6 @@ def _listed(name: str) -> dict[str, Any]:
     return {"name": name, "items": items, "embedder": ", ".join(stamps), "fields": fields}
 
 
-def _failed(error: RecommenderError) -> Response:
-    """A page that says what is wrong; with a key that is missing, one that asks for it."""
-    if isinstance(error, UnknownCatalogue):
-        opened().forget(error)
-    status = status_of(error)
-    response = _page("problem.html", status, problem=error)
-    if status == 503:
-        response.headers["Retry-After"] = str(RETRY_SECONDS)
-    if isinstance(error, InvalidKey):
-        response.headers["WWW-Authenticate"] = "Bearer"
-    return response
-
-
 def _page(template: str, status: int = 200, **values: Any) -> Response:
     base = _base()
     links = {"docs": f"{base}docs", "openapi": f"{base}openapi.json"}
@@ -195,20 +155,5 @@ def _base() -> str:
 
 
 def _asset(name: str) -> str:
-    return url_for(".asset", version=_version(), name=name)
-
-
-@cache
-def _files() -> dict[str, bytes]:
-    """The style sheets and scripts by their names, without comments on lines of their own."""
-    paths = [path for path in sorted(STATIC.iterdir()) if path.suffix in TYPES]
-    return {path.name: COMMENT.sub(b"", path.read_bytes()) for path in paths}
-
-
-@cache
-def _version() -> str:
-    """A digest of all style sheets and scripts: they import each other, so they change together."""
-    digest = blake2b(digest_size=6)
-    for name, content in _files().items():
-        digest.update(name.encode() + b"\0" + content)
-    return digest.hexdigest()
+    beside = str(request.blueprint).rpartition(".")[0]
+    return url_for(f"{beside}.assets.asset", version=present_version(), name=name)

@@ -8,6 +8,7 @@ from flask import Blueprint, Flask, current_app
 from flask.blueprints import BlueprintSetupState
 
 from api import manners, problems
+from api.assets import assets
 from api.events import events
 from api.items import reading, writing
 from api.page import page
@@ -16,7 +17,7 @@ from api.views import health, v1
 from api.widget import widget
 from recommender import Recommender, RecommenderError, Settings, Writer
 
-PARTS = (health, v1, reading, writing, events, widget, page)
+PARTS = (health, v1, reading, writing, events, widget, page, assets)
 """The blueprints that every instance consists of; they hold routes and no state."""
 
 

@@ -80,11 +80,16 @@ def _ours(error: RecommenderError) -> Response:
     response = problem(
         status, error.code, error.message, parameter=error.parameter, remedy=error.remedy
     )
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    return advised(response, error)
+
+
+def advised(response: Response, error: RecommenderError) -> Response:
+    """The response with the headers that say when to ask again, or with what."""
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, errors.RateLimited):
         response.headers["Retry-After"] = str(error.seconds)
-    if status == HTTPStatus.UNAUTHORIZED:
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
