@@ -51,6 +51,7 @@ def card_of(hit: Hit, shape: Shape) -> dict[str, Any]:
         "tags": _tags(fields, shape),
         "relevance": hit.relevance,
         "score": hit.score,
+        "words": why.get("words", {}).get("share"),
         "why": str(why.get("sentence", "")),
     }
 
@@ -66,7 +67,7 @@ def filters_of(facets: Sequence[Facet], asked: Asked, shape: Shape) -> list[dict
     for facet in facets:
         group = _labels(facet, asked) if facet.type == "tag" else _range(facet, asked, shape)
         group |= {"field": facet.field, "label": shape.labels[facet.field]}
-        seen = sum(not other["hidden"] for other in groups)
+        seen = sum(not other["hidden"] or not facet.count for other in groups)
         groups.append(group | {"open": seen < OPEN_GROUPS or group["used"]})
     return groups
 

@@ -23,7 +23,7 @@ from api.problems import advised, status_of
 from api.questions import call_of
 from api.shape import Shape, shape_of
 from api.state import opened, state
-from recommender import Recommender
+from recommender import Facet, Recommender
 from recommender.errors import RecommenderError, UnknownCatalogue
 
 page = Blueprint("page", __name__, template_folder="web/templates")
@@ -39,6 +39,11 @@ MODULES = (
     "notices", "key", "numbers", "events", "dom",
 )  # fmt: skip
 """The scripts, which are fetched beside each other and not one after the other."""
+
+FACETED = ("tag", "number")
+LATE_ITEMS = 10_000
+"""In a larger catalogue counting takes longer than the answer, so scripts ask for the counts when
+the page is there. Without scripts a link does."""
 
 
 @page.get("/")
@@ -72,9 +77,13 @@ def _shown(engine: Recommender, shape: Shape, asked: Asked) -> Response:
     index = engine.state()
     results, facets, problem, status, total = None, [], None, 200, index.items
     call = call_of(asked, shape, asked.show)
+    late = index.items > LATE_ITEMS and not asked.q and "filters" not in request.args
+    if late:
+        facets = [Facet(name, kind) for name, kind in shape.types.items() if kind in FACETED]
     try:
         results = call.answer(engine)
-        facets = engine.facets(where=asked.where(), text=asked.q or None, disjunctive=True)
+        if not late:
+            facets = engine.facets(where=asked.where(), text=asked.q or None, disjunctive=True)
         total = engine.count(asked.where())
     except RecommenderError as error:
         problem, status = error, status_of(error)
@@ -83,7 +92,7 @@ def _shown(engine: Recommender, shape: Shape, asked: Asked) -> Response:
     has_more = results is not None and results.returned == asked.show
     return _page(
         "catalogue.html", status,
-        shape=shape, asked=asked, index=index, results=results, total=total,
+        shape=shape, asked=asked, index=index, late=late, results=results, total=total,
         cards=cards, filters=filters_of(facets, asked, shape), chosen=chosen_of(asked, shape),
         tray=_tray(engine, shape, asked), problem=problem,
         more=more_of(asked) if has_more and asked.show < MAX_SHOWN else None,

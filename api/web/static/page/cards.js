@@ -19,7 +19,7 @@ let made = 1000;
  * @property {number | null} score
  * @property {number | null} relevance
  * @property {Record<string, any>} fields
- * @property {{sentence?: string}} [why]
+ * @property {{sentence?: string, words?: {share: number}}} [why]
  */
 
 /**
@@ -91,6 +91,9 @@ function fillFit(card, hit) {
   else meter.value = hit.relevance;
   const shown = hit.relevance ?? hit.score;
   fillText(figure, shown === null ? "" : shown.toFixed(2));
+  if (hit.relevance === null) figure.removeAttribute("title");
+  const share = hit.why?.words?.share;
+  fillText(one(".words", card), share === undefined ? "" : `words ${share.toFixed(2)}`);
   const sentence = hit.why?.sentence;
   if (!sentence) {
     why.remove();

@@ -2,7 +2,7 @@
 
 import { all, one } from "./dom.js";
 import { tell } from "./events.js";
-import { chosenIn, find, showCounts } from "./filters.js";
+import { chosenIn, find } from "./filters.js";
 import { placed, read } from "./state.js";
 
 /** @typedef {import("./page.js").Page} Page */
@@ -29,6 +29,7 @@ export function listenTo(page) {
   isWide.addEventListener("change", fold);
   fold();
   for (const input of all("[data-many] .find")) input.hidden = false;
+  if (page.groups.dataset.late !== undefined) void page.count();
   one("[data-copy]").hidden = !navigator.clipboard;
   // A picture that is not there leaves no hole.
   document.addEventListener("error", (event) => dropped(event.target), true);
@@ -57,11 +58,8 @@ const counted = new WeakSet();
 
 /** Looks for a label among all: the server has rendered the first. @param {Page} page @param {HTMLInputElement} input */
 async function look(page, input) {
-  if (!counted.has(page)) {
-    counted.add(page);
-    const counts = await page.search.counts(page.state, page.search.ending.signal).catch(() => null);
-    if (counts) showCounts(page.groups, counts.facets, page.state, page.shape);
-  }
+  if (!counted.has(page)) await page.count();
+  counted.add(page);
   find(input);
 }
 

@@ -66,6 +66,13 @@ export class Page {
     void this.#ask(this.search.begin());
   }
 
+  /** Asks for the counts alone, for what the server has rendered. */
+  async count() {
+    const { state, search } = this;
+    const counts = await search.counts(state, search.ending.signal).catch(() => null);
+    if (counts && state === this.state) showCounts(this.groups, counts.facets, state, this.shape);
+  }
+
   /** The following page, below; the reader goes on at its first card. */
   async more() {
     const state = this.state;
