@@ -170,12 +170,19 @@ export class Page {
 
   /** Says how many there are, also aloud. @param {number} shown @param {number} [total] */
   #tell(shown, total) {
-    const of = total === undefined ? "" : ` of ${thousands(total)}`;
-    const { order, labels } = this.shape;
-    const by = order ? `, by ${labels[order].toLowerCase()}` : "";
-    const all = isQuestion(this.state) ? `The ${shown} closest${of} items` : `${shown}${of} items${by}`;
-    this.status.textContent = shown ? all : "Nothing found";
     this.total = total;
+    const of = total === undefined ? "" : ` of ${thousands(total)}`;
+    this.status.textContent = shown ? this.#told(shown, of) : "Nothing found";
+  }
+
+  /** @param {number} shown @param {string} of */
+  #told(shown, of) {
+    const { state, shape } = this;
+    const by = shape.order ? `, by ${shape.labels[shape.order].toLowerCase()}` : "";
+    if (!isQuestion(state)) return `${shown}${of} items${by}`;
+    if (!state.like.length && !state.q) return `The ${shown}${of} items that are least like your dislikes`;
+    if (state.diversity) return `${shown}${of} items, close and unlike each other`;
+    return `The ${shown} closest${of} items`;
   }
 
   /** @param {State} state @param {AbortSignal} signal */
