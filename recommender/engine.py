@@ -314,7 +314,8 @@ class Recommender:
         With a ``text`` only its 240 best candidates are counted, as a hybrid search finds them
         under the same conditions. ``disjunctive`` leaves out of each field's counts the plain
         conditions on that field itself, as beside boxes to tick: of ``genres=Drama`` the other
-        genres keep their counts. Raises UnknownField for a field that has no facets, InvalidParameter.
+        genres keep their counts. Raises UnknownField for a field that has no facets, and
+        InvalidParameter.
         """
         view = self._fresh()
         catalogue = view.entry.catalogue
