@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
+from werkzeug.http import HTTP_STATUS_CODES
 
 from api.state import opened
 from recommender import errors
@@ -100,7 +101,7 @@ def _http(error: HTTPException) -> Response:
     # The error's own response keeps headers such as Allow; only its body is ours.
     response = Response(headers=[*error.get_response().headers])
     status = error.code or 500
-    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    code = HTTP_STATUS_CODES[status].lower().replace(" ", "_")
     body = problem(status, code, error.description or "").get_data()
     response.status_code, response.mimetype = status, "application/problem+json"
     response.set_data(body)
@@ -120,7 +121,7 @@ def problem(status: int, code: str, detail: str, **more: Any) -> Response:
 def _document(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
     return {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": HTTP_STATUS_CODES[status],  # Python's own names change from version to version
         "status": status,
         "code": code,
         "detail": detail,
