@@ -53,8 +53,9 @@ class Item(Answer):
     id: str
     fields: Values
     vectors: Annotated[
-        dict[str, list[float]], Field(description="Those that came with it, if asked for")
-    ] = {}
+        dict[str, list[float]],
+        Field(default_factory=dict, description="Those that came with it, if asked for"),
+    ]
 
 
 class Labels(Answer):
@@ -143,4 +144,4 @@ class AllRejected(Problem):
     changed: Count = 0
     unchanged: Count = 0
     rejected: Count = 0
-    results: list[Placed] = []
+    results: Annotated[list[Placed], Field(default_factory=list)]
