@@ -12,6 +12,7 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
 from werkzeug.http import HTTP_STATUS_CODES
 
+from api import manners
 from api.state import opened
 from recommender import errors
 from recommender.errors import RecommenderError
@@ -64,7 +65,8 @@ def cover(setup: BlueprintSetupState) -> None:
         error = request.routing_exception
         if not isinstance(error, (NotFound, MethodNotAllowed)):
             return None
-        return _http(error) if request.path.startswith(start) else None
+        ours = request.path.startswith(start)
+        return manners.unrouted(_http(error)) if ours else None
 
     setup.app.before_request(unrouted)
 
