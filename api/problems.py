@@ -71,15 +71,20 @@ def cover(setup: BlueprintSetupState) -> None:
     setup.app.before_request(unrouted)
 
 
-def status_of(kind: type[RecommenderError]) -> int:
-    """The HTTP status of an error."""
+def status_of(error: RecommenderError) -> int:
+    """The status of an answer that is this error."""
+    return status_of_kind(type(error))
+
+
+def status_of_kind(kind: type[RecommenderError]) -> int:
+    """The status of all errors of one class."""
     return next((status for known, status in STATUS if issubclass(kind, known)), 500)
 
 
 def document_of(error: RecommenderError) -> dict[str, Any]:
     """An error as the members of a problem document."""
     return _document(
-        status_of(type(error)), error.code, error.message,
+        status_of(error), error.code, error.message,
         parameter=error.parameter, remedy=error.remedy,
     )  # fmt: skip
 
