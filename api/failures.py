@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api.describing import Operation
-from api.problems import status_of
+from api.problems import status_of_kind
 from recommender import errors
 from recommender.errors import RecommenderError
 
@@ -93,7 +93,7 @@ def _of_key(key: str) -> Iterator[Told]:
 def _of_errors(operation: Operation) -> Iterator[Told]:
     for kind in operation.errors:
         code = "unknown_field" if kind is errors.UnknownField else kind.code
-        yield status_of(kind), code, _said(kind)
+        yield status_of_kind(kind), code, _said(kind)
     if 400 in operation.answers:
         yield 400, "all_rejected", "not one record could be kept"
 
