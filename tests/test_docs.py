@@ -54,7 +54,7 @@ MADE = {
     ),
     "docs/tutorial-shop.md": (
         "drizzle-blue.html", "Similar products",
-        "Ferryman rain jacket", "/ferryman-yellow.html",
+        "Downpour rain jacket", "/downpour-black.html",
     ),
 }  # fmt: skip
 """What a browser shows of the page that a reader of a tutorial makes: where, and the first hit."""
