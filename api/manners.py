@@ -20,7 +20,7 @@ def attach(blueprint: Blueprint, settings: Settings) -> None:
         response = packing.pack(caching.keep(response, policy))
         if settings.read_keys:
             response.vary.update(("Authorization", "X-API-Key"))
-        return described(response)
+        return _described(response)
 
 
 def attach_rest(app: Flask) -> None:
@@ -28,11 +28,15 @@ def attach_rest(app: Flask) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        return response if request.blueprints else described(caching.keep(response))
+        return response if request.blueprints else unrouted(response)
 
 
-def described(response: Response) -> Response:
-    """The answer with what even the shortest has."""
+def unrouted(response: Response) -> Response:
+    """An answer about an address that is no route's."""
+    return _described(caching.keep(response))
+
+
+def _described(response: Response) -> Response:
     headers = response.headers
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault(ids.HEADER, ids.request_id())

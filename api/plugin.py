@@ -10,12 +10,13 @@ from flask.blueprints import BlueprintSetupState
 from api import manners, problems
 from api.events import events
 from api.items import reading, writing
+from api.measuring import measure, metrics
 from api.state import EXTENSION, State
 from api.views import health, v1
 from api.widget import widget
 from recommender import Recommender, RecommenderError, Settings, Writer
 
-PARTS = (health, v1, reading, writing, events, widget)
+PARTS = (health, metrics, v1, reading, writing, events, widget)
 """The blueprints that every instance consists of; they hold routes and no state."""
 
 
@@ -31,9 +32,10 @@ def recommendations(settings: Settings | None = None, *, name: str = "recommende
 
     def keep(setup: BlueprintSetupState) -> None:
         State.of(chosen).keep(setup.app, f"{setup.name_prefix}.{setup.name}".lstrip("."))
-        problems.cover(setup, manners.described)
+        problems.cover(setup)
 
     blueprint.record(keep)
+    measure(blueprint)
     for part in PARTS:
         blueprint.register_blueprint(part)
     manners.attach(blueprint, chosen)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +11,7 @@ from flask import Blueprint, Flask, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
 
+from api import manners
 from api.state import opened
 from recommender import errors
 from recommender.errors import RecommenderError
@@ -49,7 +49,7 @@ def register(part: Flask | Blueprint) -> None:
         part.register_error_handler(code, _http)
 
 
-def cover(setup: BlueprintSetupState, finish: Callable[[Response], Response]) -> None:
+def cover(setup: BlueprintSetupState) -> None:
     """Answers for what leads nowhere below a blueprint's prefix: no blueprint has such addresses.
 
     Only what is ours for sure: nothing where there is no prefix, and within another blueprint,
@@ -64,7 +64,8 @@ def cover(setup: BlueprintSetupState, finish: Callable[[Response], Response]) ->
         error = request.routing_exception
         if not isinstance(error, (NotFound, MethodNotAllowed)):
             return None
-        return finish(_http(error)) if request.path.startswith(start) else None
+        ours = request.path.startswith(start)
+        return manners.unrouted(_http(error)) if ours else None
 
     setup.app.before_request(unrouted)
 

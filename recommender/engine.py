@@ -19,6 +19,7 @@ from recommender.items import Facet, Item, Results
 from recommender.question import Question
 from recommender.seeds import Strategy
 from recommender.settings import Settings
+from recommender.spent import ranking
 from recommender.store import catalogues, events, hashes, index, query
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server, connect, processes
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 1.0
 """How old the knowledge of a catalogue may be before it is looked at again."""
 
+STALE_SECONDS = 1.5
+"""How old it may be while it is being looked at."""
+
 SOONEST_SECONDS = 0.05
 """The same where it is known to be of another version: many may be written in a second."""
 
@@ -62,6 +66,7 @@ class Recommender:
         self.name = name
         self._settings = settings or Settings.from_env()
         self._client = (server or connect(self._settings)).client
+        self._looking = threading.Lock()
         self._view = View(catalogues.get(self._client, name))
         self._changing = threading.Lock()
         self._asking = Asking(self._client, self._settings)
@@ -98,6 +103,7 @@ class Recommender:
             view = self._fresh(SOONEST_SECONDS)
         return view.version if view.is_whole else None
 
+    @ranking
     def similar(self, id: str, **wishes: Unpack[Wishes]) -> Results:
         """The items most like ``id``, which is never among them.
 
@@ -118,6 +124,7 @@ class Recommender:
             view, asked, ("similar", id), lambda: self._asking.by_item(view, id, shares), began
         )
 
+    @ranking
     def search(
         self,
         text: str | None = None,
@@ -155,6 +162,7 @@ class Recommender:
         blob = vectors.to_bytes(probe.centre, view.entry.catalogue.vectors[probe.vector].type)
         return self._answering.nearest(view, probe.vector, blob, asked, (), began)
 
+    @ranking
     def related(
         self,
         id: str,
@@ -192,6 +200,7 @@ class Recommender:
             view, near.vector, shown, limit, near.exact, began, is_whole=True
         )
 
+    @ranking
     def recommend(
         self,
         like: Sequence[Any] = (),
@@ -228,6 +237,7 @@ class Recommender:
             began,
         )
 
+    @ranking
     def item(self, id: str, *, fields: Sequence[str] | None = None, vectors: bool = False) -> Item:
         """One item with its fields, and with ``vectors`` those that came with it, as Redis keeps
         them: for cosine scaled to length 1. Raises UnknownItem."""  # noqa: D205, D209
@@ -242,6 +252,7 @@ class Recommender:
                 pairs += (name.encode(), blob)
         return Item(id, view.unpacked(pairs), view.given_vectors(pairs))
 
+    @ranking
     def facets(self, fields: Sequence[str] | None = None, *, where: Where = ()) -> list[Facet]:
         """For each tag the count of every label under ``where``, for each number its range.
 
@@ -257,6 +268,7 @@ class Recommender:
         condition = parse(where, catalogue)
         return [self._facet(name, catalogue.fields[name].type, condition) for name in wanted]
 
+    @ranking
     def count(self, where: Where = ()) -> int:
         """How many items meet ``where``."""
         condition = parse(where, self._fresh().entry.catalogue)
@@ -266,6 +278,7 @@ class Recommender:
         """What visitors did, as :meth:`Writer.track` kept it: the oldest first, read lazily."""
         return events.read(self._client, self.name)
 
+    @ranking
     def state(self) -> IndexState:
         """What the engine says of the live index. Raises IndexNotReady where there is none."""
         return index.get_state(self._client, self.name)
@@ -294,6 +307,19 @@ class Recommender:
         met = processes(self._client)
         if now - view.seen < age and view.processes == met:
             return view
+        # One thread looks and the others go on with what they know, while that is not much older;
+        # then none waits for another one, which may be waiting for Redis.
+        may_go_on = age == FRESH_SECONDS and view.processes == met
+        if not may_go_on or now - view.seen > STALE_SECONDS:
+            return self._looked_at(view, now, met)
+        if not self._looking.acquire(blocking=False):
+            return view
+        try:
+            return self._looked_at(view, now, met)
+        finally:
+            self._looking.release()
+
+    def _looked_at(self, view: View, now: float, met: int) -> View:
         entry, version = catalogues.get_versioned(self._client, self.name)
         if (entry, version) != (view.entry, view.version):
             view = View(entry, version)  # what was counted is counted again

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from recommender.catalogue import vector_field
 from recommender.seen import SeenIds
@@ -83,14 +83,12 @@ def read_vector(client: Client, prefix: str, id: str, vector: str) -> bytes | No
 
 def scan(client: Client, prefix: str, batch: int = 1000) -> Iterator[list[bytes]]:
     """The keys that start with ``prefix``, in no order, in batches; some may come twice."""
-    keys: list[bytes] = []
-    with translated():
-        for key in client.scan_iter(match=f"{prefix}*", count=batch):
-            keys.append(key)
-            if len(keys) >= batch:
-                yield keys
-                keys = []
-    if keys:
+    found = client.scan_iter(match=f"{prefix}*", count=batch)
+    while True:
+        with translated():
+            keys = list(islice(found, batch))
+        if not keys:
+            return
         yield keys
 
 
