@@ -278,15 +278,28 @@ def _curl(command: str, folder: Path) -> str:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("-s", action="store_true")
-    parser.add_argument("-X", default="GET")
+    parser.add_argument("-X")
     parser.add_argument("-H", action="append", default=[])
     parser.add_argument("-d", "--data-binary")
+    parser.add_argument("-F", action="append", default=[])
     given = parser.parse_args(shlex.split(command)[1:])
     body = given.data_binary and given.data_binary.encode()
     if body and body.startswith(b"@"):
         body = (folder / given.data_binary[1:]).read_bytes()
     headers = dict(header.split(": ", 1) for header in given.H)
+    if given.F:
+        body = b"".join(_part(each, folder) for each in given.F) + b"--part--\r\n"
+        headers["Content-Type"] = "multipart/form-data; boundary=part"
     return _fetch(urllib.request.Request(given.url, body, headers, method=given.X))
+
+
+def _part(given: str, folder: Path) -> bytes:
+    """One part of a form, which with @ is a file."""
+    name, _, value = given.partition("=")
+    is_file = value.startswith("@")
+    content = (folder / value[1:]).read_bytes() if is_file else value.encode()
+    head = f'Content-Disposition: form-data; name="{name}"' + ('; filename="x"' if is_file else "")
+    return f"--part\r\n{head}\r\n\r\n".encode() + content + b"\r\n"
 
 
 def _fetch(asked: str | urllib.request.Request) -> str:
