@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
-from flask import current_app, request
+from flask import Request, current_app, request
 from flask.sansio.app import App
 
 from api.catalogues import OpenCatalogues
@@ -45,8 +45,7 @@ def state() -> State:
     asked = request._get_current_object()  # type: ignore[attr-defined]
     found: State | None = getattr(asked, KEPT, None)
     if found is None:  # it is asked for several times
-        known = current_app.extensions[EXTENSION]
-        found = next(cast(State, known[name]) for name in request.blueprints if name in known)
+        found = cast(State, current_app.extensions[EXTENSION][name_of(asked)])
         setattr(asked, KEPT, found)
     return found
 
@@ -54,6 +53,12 @@ def state() -> State:
 def every_state(app: App) -> Iterable[State]:
     """The states of all instances that ``app`` has."""
     return cast(Iterable[State], app.extensions.get(EXTENSION, {}).values())
+
+
+def name_of(asked: Request) -> str:
+    """The name under which the instance that handles a request is registered."""
+    known = current_app.extensions[EXTENSION]
+    return next(name for name in asked.blueprints if name in known)
 
 
 def opened() -> OpenCatalogues:

@@ -81,6 +81,13 @@ def read_vector(client: Client, prefix: str, id: str, vector: str) -> bytes | No
     return blob
 
 
+def read_vectors(
+    client: Client, prefix: str, ids: Sequence[str], vector: str
+) -> list[bytes | None]:
+    """The same for each of some ids, in one round trip."""
+    return asked(client, [("HGET", prefix + id, vector_field(vector)) for id in ids])
+
+
 def scan(client: Client, prefix: str, batch: int = 1000) -> Iterator[list[bytes]]:
     """The keys that start with ``prefix``, in no order, in batches; some may come twice."""
     found = client.scan_iter(match=f"{prefix}*", count=batch)
