@@ -332,6 +332,7 @@ class Recommender:
             found.append(faceting.among(answers[condition], name, catalogue))
         return found
 
+    @ranking
     def browse(
         self,
         *,
