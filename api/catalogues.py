@@ -46,7 +46,7 @@ class OpenCatalogues:
         if failure is not None and when > asked:  # what failed while this one waited, fails for it
             raise copy(failure) from failure
         try:
-            return connect(self._settings, patience=PATIENCE)
+            return connect(self._settings, patience=PATIENCE, hurried=True)
         except StoreError as error:
             self._failure = time.monotonic(), error
             raise

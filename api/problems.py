@@ -70,18 +70,32 @@ def cover(setup: BlueprintSetupState) -> None:
     setup.app.before_request(unrouted)
 
 
+def status_of(kind: type[RecommenderError]) -> int:
+    """The HTTP status of an error."""
+    return next((status for known, status in STATUS if issubclass(kind, known)), 500)
+
+
+def document_of(error: RecommenderError) -> dict[str, Any]:
+    """An error as the members of a problem document."""
+    return _document(
+        status_of(type(error)), error.code, error.message,
+        parameter=error.parameter, remedy=error.remedy,
+    )  # fmt: skip
+
+
 def _ours(error: RecommenderError) -> Response:
     if isinstance(error, errors.UnknownCatalogue):
         opened().forget(error)
-    status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
-    response = problem(
-        status, error.code, error.message, parameter=error.parameter, remedy=error.remedy
-    )
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    return advised(_response(document_of(error)), error)
+
+
+def advised(response: Response, error: RecommenderError) -> Response:
+    """The response with the headers that say when to ask again, or with what."""
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, errors.RateLimited):
         response.headers["Retry-After"] = str(error.seconds)
-    if status == HTTPStatus.UNAUTHORIZED:
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
@@ -104,12 +118,19 @@ def _unexpected(error: Exception) -> Response:
 
 def problem(status: int, code: str, detail: str, **more: Any) -> Response:
     """A problem document; ``more`` are further members, left out where they are empty."""
-    body = {
+    return _response(_document(status, code, detail, **more))
+
+
+def _document(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,
     } | {name: value for name, value in more.items() if value or value == 0}
-    text = json.dumps(body, ensure_ascii=False)
-    return Response(text, status=status, mimetype="application/problem+json")
+
+
+def _response(document: dict[str, Any]) -> Response:
+    text = json.dumps(document, ensure_ascii=False)
+    return Response(text, status=document["status"], mimetype="application/problem+json")

@@ -7,16 +7,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from recommender import fallbacks
 from recommender import hits as shown_hits
+from recommender.errors import UnknownField
 from recommender.items import Hit, Results
 from recommender.question import Question
 from recommender.ranked import Ranked, condition
-from recommender.store import pools, query
+from recommender.store import candidates, pools, query
 from recommender.store.connection import Client, processes
-from recommender.store.pools import Pool
+from recommender.store.pools import Pool, Row
 from recommender.view import Filter, View, policy_of, pool_of
 from recommender.where import EVERYTHING
-from recommender.wishes import Where, page_of, ranking_of, shares_of
+from recommender.wishes import Page, Where, page_of, ranking_of, shares_of
 
 
 class Answering:
@@ -26,31 +28,44 @@ class Answering:
         self._client = client
         self._name = name
 
-    def nearest(
+    def nearest_to_each(
         self,
         view: View,
         vector: str,
-        blob: bytes,
+        asked_by: Sequence[tuple[bytes, Collection[str]]],
         asked: Mapping[str, Any],
-        named: Collection[str],
         began: float,
-    ) -> Results:
-        """The answer of the index itself, in one round trip."""
-        page = page_of(asked, named)
+    ) -> list[Results]:
+        """The answers of the index itself to some vectors, all in one round trip.
+
+        ``asked_by`` holds each vector's bytes, and the ids that are not to be in its answer.
+        """
         spec = view.entry.catalogue.vectors[vector]
-        names = view.wanted(page.fields)
-        needed = page.end + len(page.exclude)
-        filter = self._filter(view, page.where, counted=spec.index == "hnsw")
+        pages = [page_of(asked, named) for _, named in asked_by]
+        if not pages:
+            return []
+        names = view.wanted(pages[0].fields)
+        filter = self._filter(view, pages[0].where, counted=spec.index == "hnsw")
         policy: query.Policy | None = None
-        rows: list[query.Found] = []
+        found: list[list[query.Found]] = [[] for _ in pages]
         if filter is not None:
             exact = asked.get("exact", False)
             policy = policy_of(filter, view.items, exact) if spec.index == "hnsw" else None
-            pool = pool_of(needed, policy)
-            knn = query.Knn(self._name, vector, blob, pool, needed, filter.text, names, policy)
-            rows = query.knn(self._client, knn)
-        shown = view.hits(rows, vector, page)
-        return self.results(view, vector, shown, page.limit, policy in ("each", None), began)
+            queries = []
+            for page, (blob, _) in zip(pages, asked_by, strict=True):
+                needed = page.end + len(page.exclude)
+                pool = pool_of(needed, policy)
+                queries.append(
+                    query.Knn(self._name, vector, blob, pool, needed, filter.text, names, policy)
+                )
+            found = query.knn_each(self._client, queries)
+        return [
+            self.results(
+                view, vector, view.hits(rows, vector, page), page.limit, policy in ("each", None),
+                began,
+            )
+            for rows, page in zip(found, pages, strict=True)
+        ]  # fmt: skip
 
     def ranked(
         self,
@@ -100,6 +115,32 @@ class Answering:
         exact = bool(asked.get("exact"))
         found = self.results(view, vector, shown, page.limit, exact, began)
         return replace(found, next=pools.following(token, taken.offset))
+
+    def browsed(self, view: View, order: str | None, page: Page, began: float) -> Results:
+        """The items that pass the page's filter, by the number ``order`` or as the index has them.
+
+        Raises UnknownField ("order") where it is no number.
+        """
+        numbers = [n for n, field in view.entry.catalogue.fields.items() if field.type == "number"]
+        if order is not None and order not in numbers:
+            raise UnknownField("order", order, numbers)
+        view.wanted(page.fields)
+        base = view.parse(page.where)
+        keys = [] if base is None else self._browsed(order, base, page.end)
+        rows = [Row(view.id_of(key), None, None, "browse") for key in keys[page.offset : page.end]]
+        shown = shown_hits.made(self._client, view, rows, page.fields, {})
+        return self.results(view, view.entry.catalogue.vector(None), shown, page.limit, True, began)
+
+    def _browsed(self, order: str | None, base: str, end: int) -> list[bytes]:
+        """The first ``end`` keys: those that have the number, then the others."""
+        first: list[bytes] = []
+        if order is not None:
+            first = fallbacks.greatest(self._client, self._name, order, base, end)[:end]
+        if len(first) >= end:
+            return first
+        command = candidates.some(self._name, base, end + len(first))
+        [rest] = candidates.keys(self._client, self._name, [command])
+        return list(dict.fromkeys([*first, *rest]))[:end]
 
     def results(
         self,

@@ -7,25 +7,28 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from recommender import listing, presets, vectors
+from recommender import faceting, listing, presets, vectors
 from recommender import seeds as seeding
 from recommender.answering import Answering
-from recommender.arguments import MAX_NAMES, check_names, check_text
+from recommender.arguments import check_names, check_text
 from recommender.asking import Asking, unknown_item
 from recommender.catalogue import Catalogue
-from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
+from recommender.errors import IndexNotReady, InvalidParameter, UnknownItem, brief
 from recommender.events import Event
 from recommender.items import Facet, Item, Results
+from recommender.lexical import mode_of
 from recommender.question import Question
 from recommender.seeds import Strategy
 from recommender.settings import Settings
+from recommender.spent import ranking
 from recommender.store import catalogues, events, hashes, index, query
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server, connect, processes
 from recommender.store.index import IndexState
 from recommender.view import View
-from recommender.where import parse
+from recommender.where import parse, without
 from recommender.wishes import (
+    POOL,
     Where,
     Wishes,
     check_known,
@@ -41,8 +44,17 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 1.0
 """How old the knowledge of a catalogue may be before it is looked at again."""
 
+STALE_SECONDS = 1.5
+"""How old it may be while it is being looked at."""
+
 SOONEST_SECONDS = 0.05
 """The same where it is known to be of another version: many may be written in a second."""
+
+MAX_IDS = 100
+"""Most ids of one batch."""
+
+MAX_HITS = 10_000
+"""Most hits of one batch: its ids times their limit."""
 
 
 class Recommender:
@@ -62,6 +74,7 @@ class Recommender:
         self.name = name
         self._settings = settings or Settings.from_env()
         self._client = (server or connect(self._settings)).client
+        self._looking = threading.Lock()
         self._view = View(catalogues.get(self._client, name))
         self._changing = threading.Lock()
         self._asking = Asking(self._client, self._settings)
@@ -98,6 +111,7 @@ class Recommender:
             view = self._fresh(SOONEST_SECONDS)
         return view.version if view.is_whole else None
 
+    @ranking
     def similar(self, id: str, **wishes: Unpack[Wishes]) -> Results:
         """The items most like ``id``, which is never among them.
 
@@ -112,12 +126,51 @@ class Recommender:
             blob = hashes.read_vector(self._client, view.prefix, check_text("id", id), vector)
             if blob is None:
                 raise unknown_item(self.name, id)
-            return self._answering.nearest(view, vector, blob, asked, (id,), began)
+            [found] = self._answering.nearest_to_each(view, vector, [(blob, (id,))], asked, began)
+            return found
         shares = shares_of(asked.get("using"), view.entry.catalogue)
         return self._answering.ranked(
             view, asked, ("similar", id), lambda: self._asking.by_item(view, id, shares), began
         )
 
+    @ranking
+    def similar_many(
+        self, ids: Sequence[str], **wishes: Unpack[Wishes]
+    ) -> list[Results | UnknownItem]:
+        """What :meth:`similar` gives for each of 1..100 ids, in their order, one twice if asked so.
+
+        An id that is not there gets its error and costs the others nothing. Where the index alone
+        can answer, all vectors are read in one round trip and all searches are another one;
+        ``took_ms`` is then that of all together. ``limit`` times the ids may be 10,000. Raises
+        InvalidParameter for what is wrong with all of them.
+        """
+        began = time.perf_counter()
+        view = self._fresh()
+        asked = self._asked(view.entry.catalogue, wishes)
+        _check_batch(ids, asked)
+        if is_plain(asked):
+            return self._nearest_to_each(view, ids, asked, began)
+        found: list[Results | UnknownItem] = []
+        for id in ids:
+            try:
+                found.append(self.similar(id, **wishes))
+            except UnknownItem as error:
+                found.append(error)
+        return found
+
+    def _nearest_to_each(
+        self, view: View, ids: Sequence[str], asked: Mapping[str, Any], began: float
+    ) -> list[Results | UnknownItem]:
+        vector = view.entry.catalogue.vector(asked.get("using"))
+        blobs = hashes.read_vectors(self._client, view.prefix, ids, vector)
+        known = [(blob, (id,)) for id, blob in zip(ids, blobs, strict=True) if blob is not None]
+        results = iter(self._answering.nearest_to_each(view, vector, known, asked, began))
+        return [
+            unknown_item(self.name, id) if blob is None else next(results)
+            for id, blob in zip(ids, blobs, strict=True)
+        ]
+
+    @ranking
     def search(
         self,
         text: str | None = None,
@@ -153,8 +206,10 @@ class Recommender:
             return self._answering.ranked(view, asked, ("search", *given), question, began)
         [probe] = question().probes
         blob = vectors.to_bytes(probe.centre, view.entry.catalogue.vectors[probe.vector].type)
-        return self._answering.nearest(view, probe.vector, blob, asked, (), began)
+        [found] = self._answering.nearest_to_each(view, probe.vector, [(blob, ())], asked, began)
+        return found
 
+    @ranking
     def related(
         self,
         id: str,
@@ -192,6 +247,7 @@ class Recommender:
             view, near.vector, shown, limit, near.exact, began, is_whole=True
         )
 
+    @ranking
     def recommend(
         self,
         like: Sequence[Any] = (),
@@ -228,6 +284,7 @@ class Recommender:
             began,
         )
 
+    @ranking
     def item(self, id: str, *, fields: Sequence[str] | None = None, vectors: bool = False) -> Item:
         """One item with its fields, and with ``vectors`` those that came with it, as Redis keeps
         them: for cosine scaled to length 1. Raises UnknownItem."""  # noqa: D205, D209
@@ -242,21 +299,60 @@ class Recommender:
                 pairs += (name.encode(), blob)
         return Item(id, view.unpacked(pairs), view.given_vectors(pairs))
 
-    def facets(self, fields: Sequence[str] | None = None, *, where: Where = ()) -> list[Facet]:
+    @ranking
+    def facets(
+        self,
+        fields: Sequence[str] | None = None,
+        *,
+        where: Where = (),
+        text: str | None = None,
+        disjunctive: bool = False,
+    ) -> list[Facet]:
         """For each tag the count of every label under ``where``, for each number its range.
 
         ``fields`` None means all tags and numbers. At most 1,000 labels a tag, most frequent first.
-        Raises UnknownField for a field that has no facets.
+        With a ``text`` only its 240 best candidates are counted, as a hybrid search finds them
+        under the same conditions. ``disjunctive`` leaves out of each field's counts the plain
+        conditions on that field itself, as beside boxes to tick: of ``genres=Drama`` the other
+        genres keep their counts. Raises UnknownField for a field that has no facets, and
+        InvalidParameter.
         """
-        catalogue = self._fresh().entry.catalogue
-        able = [name for name, spec in catalogue.fields.items() if spec.type in ("tag", "number")]
-        wanted = able if fields is None else check_names("fields", fields, MAX_NAMES)
-        for name in wanted:
-            if name not in able:
-                raise UnknownField("fields", name, able)
-        condition = parse(where, catalogue)
-        return [self._facet(name, catalogue.fields[name].type, condition) for name in wanted]
+        view = self._fresh()
+        catalogue = view.entry.catalogue
+        found = []
+        answers: dict[str | None, Results] = {}
+        for name in faceting.wanted(catalogue, fields):
+            conditions = without(where, name) if disjunctive else where
+            condition = parse(conditions, catalogue)
+            if text is None:
+                found.append(faceting.counted(self._client, view, name, condition))
+                continue
+            if condition not in answers:
+                answers[condition] = self._best(view, text, conditions)
+            found.append(faceting.among(answers[condition], name, catalogue))
+        return found
 
+    def browse(
+        self,
+        *,
+        order: str | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        where: Where = (),
+        fields: Sequence[str] | None = None,
+    ) -> Results:
+        """The items under ``where``, like nothing in particular: the hits have no score.
+
+        With ``order``, a number field, the greatest come first and what has none last; without it
+        they come in the index's own order, which means nothing but stays. Raises InvalidParameter,
+        UnknownField.
+        """
+        began = time.perf_counter()
+        view = self._fresh()
+        wishes: Wishes = {"limit": limit, "offset": offset, "where": where, "fields": fields}
+        return self._answering.browsed(view, order, page_of(wishes), began)
+
+    @ranking
     def count(self, where: Where = ()) -> int:
         """How many items meet ``where``."""
         condition = parse(where, self._fresh().entry.catalogue)
@@ -266,6 +362,7 @@ class Recommender:
         """What visitors did, as :meth:`Writer.track` kept it: the oldest first, read lazily."""
         return events.read(self._client, self.name)
 
+    @ranking
     def state(self) -> IndexState:
         """What the engine says of the live index. Raises IndexNotReady where there is none."""
         return index.get_state(self._client, self.name)
@@ -276,14 +373,11 @@ class Recommender:
         name = wishes.get("preset")
         return wishes if name is None else with_preset(wishes, presets.find(catalogue, name))
 
-    def _facet(self, name: str, kind: str, condition: str | None) -> Facet:
-        if condition is None:
-            return Facet(name, kind)
-        if kind == "tag":
-            counts = query.tag_counts(self._client, self.name, condition, name)
-            return Facet(name, kind, values=counts, count=len(counts))
-        count, low, high = query.number_range(self._client, self.name, condition, name)
-        return Facet(name, kind, count=count, min=low, max=high) if count else Facet(name, kind)
+    def _best(self, view: View, text: str, where: Where) -> Results:
+        """What a facet counts where there is a text: its best candidates."""
+        mode = mode_of(view.entry.catalogue) or "vector"  # which then says what is missing
+        names = faceting.wanted(view.entry.catalogue, None)
+        return self.search(text, mode=mode, where=where, limit=POOL, fields=names)
 
     def _fresh(self, age: float = FRESH_SECONDS) -> View:
         """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile.
@@ -294,6 +388,19 @@ class Recommender:
         met = processes(self._client)
         if now - view.seen < age and view.processes == met:
             return view
+        # One thread looks and the others go on with what they know, while that is not much older;
+        # then none waits for another one, which may be waiting for Redis.
+        may_go_on = age == FRESH_SECONDS and view.processes == met
+        if not may_go_on or now - view.seen > STALE_SECONDS:
+            return self._looked_at(view, now, met)
+        if not self._looking.acquire(blocking=False):
+            return view
+        try:
+            return self._looked_at(view, now, met)
+        finally:
+            self._looking.release()
+
+    def _looked_at(self, view: View, now: float, met: int) -> View:
         entry, version = catalogues.get_versioned(self._client, self.name)
         if (entry, version) != (view.entry, view.version):
             view = View(entry, version)  # what was counted is counted again
@@ -307,3 +414,20 @@ class Recommender:
                 view.seen, view.processes = now, met
                 self._view = view
         return view
+
+
+def _check_batch(ids: Any, asked: Mapping[str, Any]) -> None:
+    """Raises InvalidParameter for ids that are none, too many of them, or too many hits."""
+    if not 1 <= len(check_names("ids", ids)) <= MAX_IDS:
+        raise InvalidParameter(
+            "ids", f"there are {len(ids)} ids", remedy=f"Ask for 1 to {MAX_IDS} at once"
+        )
+    for id in ids:
+        check_text("ids", id)
+    limit = page_of(asked).limit
+    if limit * len(ids) > MAX_HITS:
+        raise InvalidParameter(
+            "limit",
+            f"limit is {limit} for each of {len(ids)} ids",
+            remedy=f"Together that may be {MAX_HITS:,} hits: {brief(MAX_HITS // len(ids))} each",
+        )

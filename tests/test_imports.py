@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 TABLE = """
-recommender.errors
+recommender.errors recommender.spent
 = recommender.items recommender.settings recommender.registry recommender.vectors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
 recommender.garbage recommender.workers recommender.nearest recommender.fusion
@@ -33,6 +33,7 @@ recommender.nearby recommender.tracking
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
 = recommender.asking recommender.words recommender.hits recommender.proposals
+recommender.faceting
 = recommender.candidates
 = recommender.scored
 = recommender.problem
@@ -55,6 +56,8 @@ ONLY_IN = {
     "flask": ["api", "recommender.cli.plugin"],
     "flask_cors": ["api"],
     "werkzeug": ["api"],
+    "prometheus_client": ["api", "recommender.cli.server"],
+    "gunicorn": ["recommender.cli"],
     "click": ["recommender.cli"],
     "rich": ["recommender.cli"],
     "feedparser": ["loaders"],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
 from browser import Visiting
 from conftest import ROOT
-from outside import Client
+from outside import Client, served
 from playwright.sync_api import expect
 from widget_pages import (
     FALLBACK,
@@ -25,6 +26,7 @@ from widget_pages import (
     warned,
 )
 
+from api import create_app
 from recommender import Settings
 from recommender.related import build
 from recommender.store.connection import Server
@@ -54,6 +56,11 @@ def test_the_script_is_small_and_says_how_long_it_may_be_kept(pages: Pages) -> N
     assert (again.status, again.body) == (304, b"")
     assert client.send("GET", "/widget.css", headers=known).status == 200
     assert client.send("HEAD", "/widget.js").body == b""
+
+
+def test_the_script_needs_no_key(settings: Settings) -> None:
+    with served(create_app(replace(settings, read_keys=("k" * 16,)))) as client:
+        assert [client.get(path).status for path in ("/widget.js", "/widget.css")] == [200, 200]
 
 
 def test_an_element_shows_what_is_like_its_item(pages: Pages, visit: Visiting) -> None:
@@ -115,6 +122,18 @@ def test_links_are_made_of_a_pattern_or_of_the_item(pages: Pages, visit: Visitin
     titles(page)
     assert links(page).first.get_attribute("href") == "/films/1?from=more"
     expect(page.locator("more-like-this img")).to_have_count(0)
+
+
+def test_dates_are_days_to_read(pages: Pages, visit: Visiting, settings: Settings) -> None:
+    dated = [
+        {"id": "seed", "title": "seed"},
+        {"id": "a", "title": "A", "date": 1717804800, "url": "/"},
+        {"id": "b", "title": "B", "url": "/"},
+    ]
+    load_things(pages.server, settings, "dated", *dated)
+    page = visit(pages.put(more('catalogue="dated" item="seed" note="{day}"'))).page
+    expect(links(page).first).to_be_visible()
+    assert links(page).all_inner_texts() == ["A\n2024-06-08", "B"]
 
 
 def test_what_leads_nowhere_is_not_shown(pages: Pages, visit: Visiting) -> None:
@@ -243,6 +262,17 @@ def test_templates_say_how_an_item_looks(pages: Pages, visit: Visiting) -> None:
     page.evaluate("document.querySelector('more-like-this').setAttribute('item', 'gone')")
     expect(page.get_by_text("All posts")).to_be_visible()
     expect(page.locator(".card")).to_have_count(0)
+
+
+def test_templates_never_write_code(pages: Pages, visit: Visiting) -> None:
+    code = '<script>document.title = "{title}"</script><style>b { color: {title} }</style>'
+    link = '<a href="{url}" onclick="{title}" style="color: {title}">{title}</a>'
+    content = f"<template>{link}{code}</template>"
+    page = visit(pages.put(more('catalogue="films" item="f0" limit="1"', content))).page
+    assert titles(page) == ["Film 1"]
+    assert page.title() == "{title}"
+    assert links(page).get_attribute("onclick") == "{title}"
+    assert page.locator("li style").text_content() == "b { color: {title} }"
 
 
 def test_templates_load_nothing_before_they_are_filled(pages: Pages, visit: Visiting) -> None:

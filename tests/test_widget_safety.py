@@ -117,6 +117,34 @@ def test_and_when_it_never_answers(pages: Pages, visit: Visiting, elsewhere: Sit
         gone.set()
 
 
+def test_a_late_answer_never_takes_the_place_of_a_later_question(
+    pages: Pages, visit: Visiting, elsewhere: Site
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    items = [{"id": id, "fields": {"url": "/"}} for id in ("late", "new")]
+    late, new = (json.dumps({"items": [item]}) for item in items)
+    html = answered(elsewhere, late)
+    answer_late = elsewhere.answers[ASKED]
+
+    def wait(handler: BaseHTTPRequestHandler) -> None:
+        asked.set()
+        go_on.wait(30)
+        answer_late(handler)
+
+    elsewhere.put(ASKED.replace("5", "6"), new, Access_Control_Allow_Origin="*")
+    elsewhere.answers[ASKED] = wait
+    try:
+        visited = visit(pages.put(html))
+        assert asked.wait(10)
+        visited.page.evaluate("document.querySelector('more-like-this').setAttribute('limit', 6)")
+        assert titles(visited.page) == ["new"]
+    finally:
+        go_on.set()
+    visited.page.wait_for_timeout(200)
+    assert titles(visited.page) == ["new"]
+    assert visited.messages("warning") == []
+
+
 def test_and_when_the_script_does_not_come(pages: Pages, visit: Visiting) -> None:
     page = visit(pages.put(more(), head='<script src="/gone.js"></script>')).page
     expect(page.get_by_role("link", name="All posts")).to_be_visible()
@@ -197,6 +225,15 @@ def test_a_strict_policy_refuses_nothing(pages: Pages, visit: Visiting, policy: 
     assert visited.refused() == []
     assert visited.messages("error") == []
     expect(page.locator("[style], style, [onclick]")).to_have_count(0)
+
+
+def test_a_policy_that_forbids_the_api_keeps_what_the_page_holds(
+    pages: Pages, visit: Visiting
+) -> None:
+    policy = "default-src 'none'; script-src 'self'"
+    page, warning = warned(visit, pages.put(more(), policy=policy))
+    assert "Failed to fetch" in warning
+    expect(page.get_by_role("link", name="All posts")).to_be_visible()
 
 
 def test_a_keyboard_is_enough(pages: Pages, visit: Visiting) -> None:

@@ -18,7 +18,14 @@ from recommender import Catalogue, Settings
 from recommender.store.connection import Server
 
 GIVEN = {"v": {"embedder": "given", "column": "v", "index": "flat"}}
-FIELDS = {"title": "text", "tags": "tag", "year": "number", "url": "stored", "image": "stored"}
+FIELDS = {
+    "title": "text",
+    "tags": "tag",
+    "year": "number",
+    "date": "number",
+    "url": "stored",
+    "image": "stored",
+}
 FALLBACK = '<a href="/archive">All posts</a>'
 SCRIPT = '<script src="/widget.js" async></script>'
 RYE = 'catalogue="posts" item="bread/rye.md" link="/posts/{path}/"'

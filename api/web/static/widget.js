@@ -12,16 +12,15 @@ const sheet = new CSSStyleSheet();
 const styled = fetch(usual.api + "widget.css")
 	.then(async (css) => sheet.replaceSync(await css.text())).catch(() => {});
 
-const inert = document.implementation.createHTMLDocument();
 const make = (tag, props, ...content) => {
-	const node = Object.assign(inert.createElement(tag), { part: tag, ...props });
+	const node = Object.assign(document.createElement(tag), { part: tag, ...props });
 	node.append(...content);
 	return node;
 };
 
 const stem = (id) => id.replace(/(\/index)?(\.[a-z]\w*)?\/*$/i, "");
 
-// A node goes where a value is missing or an address is not safe.
+// What lacks a value, or a safe address, goes.
 const fill = (row, values) => {
 	for (const node of [row, ...row.querySelectorAll(":not(script, style)")]) {
 		const { href, src, alt } = node.attributes;
@@ -76,8 +75,8 @@ customElements.get(TAG) ?? customElements.define(TAG, class extends HTMLElement 
 			const seed = want.item.replace("{url}", () => url)
 				.replace("{path}", () => stem(decodeURI(new URL(url).pathname.slice(1))));
 			const base = `${want.api}v1/${want.catalogue}/`;
-			const answer = await fetch(base + want.from + "?limit=" + want.limit +
-				"&id=" + encodeURIComponent(seed) + "&" + want.query, asking);
+			const query = new URLSearchParams({ limit: want.limit, id: seed });
+			const answer = await fetch(`${base}${want.from}?${query}&${want.query}`, asking);
 			if (!answer.ok) throw Error(await answer.text());
 			await styled;
 			this.render(await answer.json(), seed, want, base + "events");
@@ -106,7 +105,8 @@ customElements.get(TAG) ?? customElements.define(TAG, class extends HTMLElement 
 		list.addEventListener("error", ({ target }) => target.remove(), true);
 		for (const item of answer.items) {
 			const row = make("li", {}, card.cloneNode(true));
-			fill(row, { path: stem(item.id), ...item.fields, id: item.id });
+			fill(row, { day: new Date(item.fields.date * 1000).toJSON()?.slice(0, 10),
+				path: stem(item.id), ...item.fields, id: item.id });
 			row.onclick = ({ target }) => {
 				if (target.closest("[href]") && tell("click", { item, seed })) track("click", item.id, seed);
 			};
