@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Response
+from pydantic_core import to_json
+
+from api.measuring import note
 
 
 def answer(value: Any, status: int = 200) -> Response:
     """``value`` as JSON text."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, status=status, mimetype="application/json")
+    note(value)
+    return Response(to_json(value), status=status, mimetype="application/json")

@@ -6,6 +6,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import manners, problems
+from api.measuring import count_unmatched
 from api.plugin import recommendations
 from recommender import Settings
 
@@ -18,6 +19,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_env()
     app = Flask("api", static_folder=None)
     app.register_blueprint(recommendations(settings))
+    count_unmatched(app)
     problems.register(app)  # for addresses that are nobody's, too
     manners.attach_rest(app)
     if settings.proxies:

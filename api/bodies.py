@@ -73,11 +73,11 @@ def check_type(*allowed: str) -> str:
 
 
 def _whole(limit: int | None = None) -> Any:
-    body = _Incoming(limit=limit or MAX_BODY).readall() or b""
+    body = Incoming(limit=limit or MAX_BODY).readall() or b""
     if not body.strip():
         raise InvalidParameter("body", "the body is empty", remedy="Send JSON in it")
     try:
-        return _parsed(body)
+        return parsed(body)
     except ValueError as error:
         raise InvalidParameter("body", f"the body cannot be read: {error}") from error
 
@@ -98,7 +98,7 @@ def _array() -> Iterator[list[Record | Reject]]:
 def _lines() -> Iterator[list[Record | Reject]]:
     batch: list[Record | Reject] = []
     size = 0
-    for number, line in enumerate(_split(io.BufferedReader(_Incoming(), READ)), 1):
+    for number, line in enumerate(_split(io.BufferedReader(Incoming(), READ)), 1):
         place = f"line {number}"
         if number == 1:
             line = line.removeprefix(BOM)
@@ -126,7 +126,7 @@ def _split(body: io.BufferedReader) -> Iterable[bytes]:
 
 def _read_line(place: str, line: bytes) -> Record | Reject:
     try:
-        return _record(place, _parsed(line))
+        return _record(place, parsed(line))
     except ValueError as error:
         return Reject(place, str(error))
 
@@ -163,7 +163,7 @@ def _repeated(value: dict[str, Any]) -> str:
     return ""
 
 
-def _parsed(text: bytes) -> Any:
+def parsed(text: bytes) -> Any:
     """The JSON value. Raises ValueError. NaN comes through, to cost its own record only."""
     try:
         return json.loads(text.decode("utf-8-sig"), object_pairs_hook=_object)
@@ -177,7 +177,7 @@ def _parsed(text: bytes) -> Any:
         raise ValueError("a number in it has thousands of digits") from error
 
 
-class _Incoming(io.RawIOBase):
+class Incoming(io.RawIOBase):
     """The request's body as it comes in.
 
     Raises 413 past ``limit`` bytes, announced or not, and ClientDisconnected where it breaks off:
@@ -192,9 +192,11 @@ class _Incoming(io.RawIOBase):
         self._check_limit(self._announced or 0)
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fills ``buffer`` as far as something came, 0 at the end."""
         try:
             data = self._stream.read(len(buffer))
         except OSError as error:

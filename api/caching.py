@@ -22,7 +22,6 @@ from flask import Response, g, request
 
 from api.state import opened
 from recommender import Recommender, Settings
-from recommender.store import versions
 
 FORMAT = b"1"
 """To be counted up with every change of what is answered to the same question."""
@@ -52,7 +51,7 @@ def revalidate() -> Response | None:
         return None
     latest = None
     if known := request.headers.get("If-None-Match"):
-        latest = versions.read(opened().server.client, name)
+        latest = opened().written(name)
         if latest and (tag := _tag_of(latest)) in known:  # quoted, so only as a whole
             g.recommender_kept = _Kept(tag)
             return _not_modified()
@@ -102,7 +101,7 @@ class _Empty(Response):
 
 
 def _not_modified() -> Response:
-    return _Empty(status=304, headers=[("Vary", "Accept-Encoding")])  # as the answer itself has it
+    return _Empty(status=304)
 
 
 def _tag_of(version: bytes) -> str:

@@ -8,8 +8,9 @@ from copy import copy
 
 from recommender import Recommender, Settings, Writer
 from recommender.errors import StoreError, UnknownCatalogue
-from recommender.store import catalogues
+from recommender.store import catalogues, versions
 from recommender.store.connection import Server, connect
+from recommender.store.lane import Lane
 
 PATIENCE = 5.0
 """How many seconds Redis may take before a request is answered with a 503."""
@@ -22,6 +23,7 @@ class OpenCatalogues:
         self._settings = settings
         self._lock = threading.Lock()
         self._server: Server | None = None
+        self._lane: Lane | None = None
         self._failure: tuple[float, StoreError | None] = (0.0, None)
         self._open: dict[str, Recommender] = {}
         self._writers: dict[str, Writer] = {}
@@ -29,18 +31,28 @@ class OpenCatalogues:
     @property
     def server(self) -> Server:
         """The connected Redis. Raises StoreError while it is away; the next call tries again."""
+        if self._server is not None:
+            return self._server
         asked = time.monotonic()
         with self._lock:
             if self._server is None:
                 self._server = self._connected(asked)
             return self._server
 
+    def written(self, name: str) -> bytes | None:
+        """The token of the last write of the catalogue ``name``: see ``store.versions``."""
+        lane = self._lane
+        if lane is None:
+            self._lane = lane = Lane(self.server.client)
+        token: bytes | None = lane.ask(versions.question(name))
+        return token
+
     def _connected(self, asked: float) -> Server:
         when, failure = self._failure
         if failure is not None and when > asked:  # what failed while this one waited, fails for it
             raise copy(failure) from failure
         try:
-            return connect(self._settings, patience=PATIENCE)
+            return connect(self._settings, patience=PATIENCE, hurried=True)
         except StoreError as error:
             self._failure = time.monotonic(), error
             raise

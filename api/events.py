@@ -6,10 +6,12 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api import access
+from api import access, operations
 from api.answers import answer
 from api.bodies import read_object
-from api.parameters import check_known
+from api.describing import describes
+from api.models.events import MAX_EVENTS
+from api.parameters import check_none
 from api.problems import problem
 from api.state import opened
 from recommender.errors import InvalidParameter, UnknownItem
@@ -18,20 +20,18 @@ from recommender.events import check_event
 events = Blueprint("events", __name__, url_prefix="/v1")
 events.before_request(access.check_events)
 
-MAX_EVENTS = 100
-"""Most events of one request."""
-
 MAX_BODY = 64 * 1024
 """Longest body, in bytes."""
 
 
 @events.post("/<catalogue>/events")
+@describes(operations.post_events)
 def post_events(catalogue: str) -> Response:
     """One event or several; what is wrong with one of several costs only that one.
 
     JSON only: a page of another origin cannot send that unless CORS allows it.
     """
-    check_known(())
+    check_none()
     body = read_object(MAX_BODY)
     is_one = "events" not in body
     given = [check_event(body)] if is_one else _listed(body)

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from api import access, caching
+from api import access, caching, operations
 from api.answers import answer
 from api.bodies import read_batches, read_object
-from api.parameters import check_encoding, check_known, flag, names, required
+from api.describing import describes
+from api.models import addresses
+from api.parameters import address, check_encoding, check_none
 from api.problems import problem
 from api.state import opened
 from recommender import Outcome, RecommenderError
@@ -29,20 +31,20 @@ LISTED = 10_000
 
 
 @reading.get("/<catalogue>/items")
+@describes(operations.get_item)
 def get_item(catalogue: str) -> Response:
     """One item by its id."""
-    check_known(("id", "fields", "vectors"))
-    vectors = flag("vectors")
-    item = opened().get(catalogue).item(required("id"), fields=names("fields"), vectors=vectors)
+    asked = address(addresses.ReadItem)
+    item = opened().get(catalogue).item(**asked.given())
     found = {"id": item.id, "fields": item.fields}
     return answer(found | {"vectors": item.vectors} if item.vectors else found)
 
 
 @writing.put("/<catalogue>/items")
+@describes(operations.put_item)
 def put_item(catalogue: str) -> Response:
     """One whole item, new or in the place of the one that was there."""
-    check_known(("id",))
-    id = required("id")
+    id = address(addresses.OneItem).id
     body = _body(id)
     [outcome] = opened().writer(catalogue).put([{"fields": {}, **body, "id": id}])
     if outcome.result == "rejected":
@@ -51,9 +53,10 @@ def put_item(catalogue: str) -> Response:
 
 
 @writing.post("/<catalogue>/items")
+@describes(operations.post_items)
 def post_items(catalogue: str) -> Response:
     """Many whole items; what is wrong with one costs only that one."""
-    check_known(())
+    check_none()
     tally = Tally()
     writer = opened().writer(catalogue)
     try:
@@ -71,10 +74,10 @@ def post_items(catalogue: str) -> Response:
 
 
 @writing.patch("/<catalogue>/items")
+@describes(operations.patch_item)
 def patch_item(catalogue: str) -> Response:
     """Some fields of one item; null removes one."""
-    check_known(("id",))
-    id = required("id")
+    id = address(addresses.OneItem).id
     body = _body(id)
     if not body.get("fields") and not body.get("vectors"):
         raise InvalidParameter(
@@ -85,11 +88,11 @@ def patch_item(catalogue: str) -> Response:
 
 
 @writing.delete("/<catalogue>/items")
+@describes(operations.delete_items)
 def delete_items(catalogue: str) -> Response:
     """One item or several, by their ids only."""
-    check_known(("id",), repeated=("id",))
-    ids = request.args.getlist("id") or [required("id")]
-    deleted = opened().writer(catalogue).delete(ids)
+    asked = address(addresses.SeveralItems)
+    deleted = opened().writer(catalogue).delete(asked.id)
     if not deleted:
         raise UnknownItem(f"there is none of these items in {catalogue!r}", parameter="id")
     return answer({"deleted": deleted})

@@ -28,7 +28,12 @@ def attach_rest(app: Flask) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        return response if request.blueprints else _described(caching.keep(response))
+        return response if request.blueprints else unrouted(response)
+
+
+def unrouted(response: Response) -> Response:
+    """An answer about an address that is no route's."""
+    return _described(caching.keep(response))
 
 
 def _described(response: Response) -> Response:

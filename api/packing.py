@@ -22,7 +22,9 @@ TEXTS = frozenset(
 
 def pack(response: Response) -> Response:
     """After a request. What is streamed or encoded already stays as it is."""
-    if response.mimetype not in TEXTS or response.status_code in (204, 304):
+    if response.status_code == 304 and "Vary" not in response.headers:
+        response.headers.add("Vary", "Accept-Encoding")  # as the answer itself has it
+    if response.mimetype not in TEXTS:
         return response
     response.vary.add("Accept-Encoding")
     if not _is_wanted() or response.is_streamed or "Content-Encoding" in response.headers:
@@ -32,6 +34,8 @@ def pack(response: Response) -> Response:
         packer = zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
         response.set_data(packer.compress(body) + packer.flush())
         response.headers["Content-Encoding"] = "gzip"
+        if response.headers.get("ETag", "").startswith('"'):  # it was of other bytes
+            response.headers["ETag"] = f"W/{response.headers['ETag']}"
     return response
 
 

@@ -1,40 +1,72 @@
-"""Query parameters -> the engine's arguments; every fault has the parameter's own code."""
+"""What a request asks for, read by its model; every fault has the parameter's own code."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Literal, TypeVar, get_args, get_origin
 from urllib.parse import unquote_to_bytes
 
 from flask import request
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from werkzeug.datastructures import MultiDict
 
-from recommender.arguments import number_or_word
-from recommender.errors import InvalidParameter, suggest
-from recommender.wishes import DEFAULTS
+from api.bodies import MAX_QUESTION, read_object
+from api.models.addresses import Address
+from api.models.bodies import Question
+from api.models.wishes import Wanted
+from recommender.errors import InvalidParameter, brief, suggest
 
-LISTED = ("limit", "offset", "where", "exclude", "fields", "min_score", "min_relevance")
-"""The wishes that go with neighbours stored ahead of time."""
-
-REPEATED = ("where", "exclude", "boosts", "fallbacks")
-"""Wishes of several texts, each given by itself: a comma may be in them."""
-
-SEVERAL = ("fields", "same", "differ")
-"""Wishes of several names, which may be parted by commas."""
+A = TypeVar("A", bound=Address)
+Q = TypeVar("Q", bound=Question)
 
 
-def check_known(names: Collection[str], repeated: Collection[str] = (*REPEATED, *SEVERAL)) -> None:
-    """Raises InvalidParameter for a parameter that this call does not take: a misspelt filter
-    must not pass for no filter."""  # noqa: D205, D209 (one sentence)
-    for name in request.args:
-        if name not in names:
+def address(model: type[A]) -> A:
+    """The parameters of the request's address. Raises InvalidParameter."""
+    return texts(request.args, model)
+
+
+def texts(sent: MultiDict[str, str], model: type[A]) -> A:
+    """The parameters that were sent as texts. Raises InvalidParameter."""
+    given: dict[str, Any] = {}
+    for name, values in sent.lists():
+        if name in model.lists:
+            given[name] = values
+        elif len(values) == 1:
+            given[name] = values[0]
+        else:
+            _check_name(name, model)
             raise InvalidParameter(
-                "parameter",
-                f"there is no parameter {name!r} here",
-                remedy=suggest(name, names, "parameters"),
+                name[:60], f"the parameter {name[:60]!r} is given more than once"
             )
-        if name not in repeated and len(request.args.getlist(name)) > 1:
-            raise InvalidParameter(name, f"the parameter {name!r} is given more than once")
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        for name in given:  # a misspelt one may be why another one is missing
+            _check_name(name, model)
+        raise _fault(error, given, model) from error
+
+
+def check_none() -> None:
+    """Raises InvalidParameter for a parameter in the address of a call that takes none."""
+    if request.args:
+        address(Address)
+
+
+def body(model: type[Q]) -> Q:
+    """The members of the request's JSON body, which has no parameters in its address.
+
+    Raises InvalidParameter, 413 and 415.
+    """
+    check_none()
+    return members(read_object(MAX_QUESTION), model)
+
+
+def members(given: dict[str, Any], model: type[Q]) -> Q:
+    """The members of an object. Raises InvalidParameter."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise _fault(error, given, model) from error
 
 
 def check_encoding() -> None:
@@ -51,86 +83,60 @@ def check_encoding() -> None:
         ) from error
 
 
-def required(name: str) -> str:
-    """The parameter's text. Raises InvalidParameter where it is not given."""
-    value = request.args.get(name)
-    if value is None:
-        raise InvalidParameter(name, f"the parameter {name!r} is missing", remedy=f"Add {name}=...")
-    return value
-
-
-def wishes() -> dict[str, Any]:
-    """The wishes that were given, for the engine to check further."""
-    arguments: dict[str, Any] = {}
-    for name in DEFAULTS:
-        if name in REPEATED:
-            if given := request.args.getlist(name):
-                arguments[name] = given
-        elif name in SEVERAL:
-            if (listed := names(name)) is not None:
-                arguments[name] = listed
-        elif (text := request.args.get(name)) is not None:
-            arguments[name] = _converted(name, text, CONVERT.get(name, str))
-    return arguments
-
-
-def body_wishes(body: dict[str, Any], *own: str) -> dict[str, Any]:
-    """The members of a body, of which ``own`` are the call's and the others wishes.
-
-    Raises InvalidParameter for another one.
-    """
-    known = (*own, *DEFAULTS)
-    for name in body:
-        if name not in known:
-            raise InvalidParameter(
-                name[:60],
-                f"there is no member {name[:60]!r} here",
-                remedy=suggest(name[:60], known, "members"),
-            )
-    return body
-
-
-def flag(name: str) -> bool:
-    """Whether the parameter is true; False where it is not given."""
-    text = request.args.get(name)
-    return text is not None and bool(_converted(name, text, _boolean))
-
-
-def names(parameter: str) -> list[str] | None:
-    """A list written ``a,b`` or given several times; None where it is not given at all."""
-    given = request.args.getlist(parameter)
-    if not given:
-        return None
-    return [name.strip() for part in given for name in part.split(",") if name.strip()]
-
-
-def _converted(name: str, text: str, make: Callable[[str], Any]) -> Any:
-    try:
-        return make(text)
-    except ValueError as error:
-        kinds = {_whole: "a whole number", float: "a number", _boolean: "true or false"}
+def _check_name(name: str, model: type[Address]) -> None:
+    """Raises InvalidParameter for a parameter that the call does not take: a misspelt filter must
+    not pass for no filter."""  # noqa: D205, D209 (one sentence)
+    if name not in (known := _fields(model)):
         raise InvalidParameter(
-            name, f"{name} is {text[:60]!r}", remedy=f"It is {kinds[make]}"
-        ) from error
+            "parameter",
+            f"there is no parameter {name[:60]!r} here",
+            remedy=suggest(name[:60], known, "parameters"),
+        )
 
 
-def _whole(text: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise ValueError(text)
-    return int(text)
+def _fault(
+    error: ValidationError, given: dict[str, Any], model: type[Question]
+) -> InvalidParameter:
+    """What is wrong with the first member that is wrong."""
+    known = _fields(model)
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = str(first["loc"][0])
+    if name not in known:
+        return InvalidParameter(
+            name[:60],
+            f"there is no member {name[:60]!r} here",
+            remedy=suggest(name[:60], known, "members"),
+        )
+    if name not in given:
+        what, how = ("parameter", f"{name}=...") if issubclass(model, Address) else ("member", name)
+        return InvalidParameter(name, f"the {what} {name!r} is missing", remedy=f"Add {how}")
+    value = first["input"] if len(first["loc"]) == 1 else given[name]
+    return InvalidParameter(
+        name, f"{name} is {brief(value)}", remedy=_remedy(name, value, known[name])
+    )
 
 
-def _boolean(text: str) -> bool:
-    known = {"true": True, "1": True, "false": False, "0": False}
-    if text.lower() not in known:
-        raise ValueError(text)
-    return known[text.lower()]
+def _fields(model: type[Question]) -> dict[str, FieldInfo]:
+    """The members by the names that requests use."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-CONVERT: Mapping[str, Callable[[str], Any]] = {
-    **dict.fromkeys(("limit", "offset", "group_size", "pool"), _whole),
-    **dict.fromkeys(("min_score", "min_relevance", "diversity"), float),
-    **dict.fromkeys(("semantic_ratio", "collapse"), number_or_word),
-    **dict.fromkeys(("exact", "explain"), _boolean),
-}
-"""How the texts of wishes are read that are no texts."""
+def _remedy(name: str, value: Any, field: FieldInfo) -> str:
+    """What the value should be."""
+    said = [each.text for each in field.metadata if isinstance(each, Wanted)]
+    if said:
+        return f"It is {said[0]}"
+    least = [each.ge for each in field.metadata if hasattr(each, "ge")]
+    most = [each.le for each in field.metadata if hasattr(each, "le")]
+    if least and most:
+        return f"It is a whole number from {least[0]} to {most[0]:,}"
+    if field.annotation is bool:
+        return "It is true or false"
+    choices = _choices(field)
+    return suggest(str(value)[:40], choices, f"values of {name}") if choices else "It is a text"
+
+
+def _choices(field: FieldInfo) -> list[str]:
+    """The words that a member takes, where it takes nothing else."""
+    parts = [field.annotation, *get_args(field.annotation)]
+    return [word for part in parts if get_origin(part) is Literal for word in get_args(part)]

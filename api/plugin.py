@@ -10,12 +10,14 @@ from flask.blueprints import BlueprintSetupState
 from api import manners, problems
 from api.events import events
 from api.items import reading, writing
+from api.measuring import measure, metrics
+from api.reference import reference
 from api.state import EXTENSION, State
 from api.views import health, v1
 from api.widget import widget
 from recommender import Recommender, RecommenderError, Settings, Writer
 
-PARTS = (health, v1, reading, writing, events, widget)
+PARTS = (health, metrics, v1, reading, writing, events, widget, reference)
 """The blueprints that every instance consists of; they hold routes and no state."""
 
 
@@ -34,6 +36,7 @@ def recommendations(settings: Settings | None = None, *, name: str = "recommende
         problems.cover(setup)
 
     blueprint.record(keep)
+    measure(blueprint)
     for part in PARTS:
         blueprint.register_blueprint(part)
     manners.attach(blueprint, chosen)

@@ -11,6 +11,7 @@ from flask import Blueprint, Flask, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
 
+from api import manners
 from api.state import opened
 from recommender import errors
 from recommender.errors import RecommenderError
@@ -63,18 +64,31 @@ def cover(setup: BlueprintSetupState) -> None:
         error = request.routing_exception
         if not isinstance(error, (NotFound, MethodNotAllowed)):
             return None
-        return _http(error) if request.path.startswith(start) else None
+        ours = request.path.startswith(start)
+        return manners.unrouted(_http(error)) if ours else None
 
     setup.app.before_request(unrouted)
+
+
+def status_of(kind: type[RecommenderError]) -> int:
+    """The HTTP status of an error."""
+    return next((status for known, status in STATUS if issubclass(kind, known)), 500)
+
+
+def document_of(error: RecommenderError) -> dict[str, Any]:
+    """An error as the members of a problem document."""
+    return _document(
+        status_of(type(error)), error.code, error.message,
+        parameter=error.parameter, remedy=error.remedy,
+    )  # fmt: skip
 
 
 def _ours(error: RecommenderError) -> Response:
     if isinstance(error, errors.UnknownCatalogue):
         opened().forget(error)
-    status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
-    response = problem(
-        status, error.code, error.message, parameter=error.parameter, remedy=error.remedy
-    )
+    document = document_of(error)
+    status = document["status"]
+    response = _response(document)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, errors.RateLimited):
@@ -102,12 +116,19 @@ def _unexpected(error: Exception) -> Response:
 
 def problem(status: int, code: str, detail: str, **more: Any) -> Response:
     """A problem document; ``more`` are further members, left out where they are empty."""
-    body = {
+    return _response(_document(status, code, detail, **more))
+
+
+def _document(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,
     } | {name: value for name, value in more.items() if value or value == 0}
-    text = json.dumps(body, ensure_ascii=False)
-    return Response(text, status=status, mimetype="application/problem+json")
+
+
+def _response(document: dict[str, Any]) -> Response:
+    text = json.dumps(document, ensure_ascii=False)
+    return Response(text, status=document["status"], mimetype="application/problem+json")

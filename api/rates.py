@@ -13,8 +13,8 @@ from recommender import Settings
 from recommender.errors import RateLimited, StoreFull
 from recommender.store import rates
 
-EXEMPT = frozenset(("health", "metrics"))
-"""Parts that are never refused: those that ask there decide whether this server lives."""
+EXEMPT = frozenset(("health", "metrics", "widget"))
+"""Parts that are never refused: for those who watch the server, and files that cost nothing."""
 
 NETWORK_BITS = 64
 """Of an IPv6 address: one customer has at least all addresses that begin with the same."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from flask import Blueprint, Response, request
 
-from api import access, caching
+from api import access, caching, operations
 from api.answers import answer
-from api.bodies import MAX_QUESTION, read_object
-from api.parameters import LISTED, body_wishes, check_known, names, required, wishes
+from api.describing import describes
+from api.models import addresses, bodies
+from api.parameters import address, body, check_none
+from api.problems import document_of
 from api.state import opened
+from api.uploads import FORM, upload
 from recommender import Facet, Recommender
-from recommender.arguments import check_text
-from recommender.errors import IndexNotReady, RecommenderError
-from recommender.wishes import DEFAULTS
+from recommender.errors import IndexNotReady, RecommenderError, UnknownItem
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 v1.before_request(access.check_read)
@@ -26,84 +28,113 @@ logger = logging.getLogger(__name__)
 
 
 @v1.get("/catalogues")
+@describes(operations.list_catalogues)
 def list_catalogues() -> Response:
     """The names of all catalogues."""
-    check_known(())
+    check_none()
     return answer({"catalogues": opened().names()})
 
 
 @v1.get("/<catalogue>")
+@describes(operations.describe)
 def describe(catalogue: str) -> Response:
     """One catalogue: fields, vectors, counts, and whether its index is complete."""
-    check_known(())
+    check_none()
     return answer(_described(opened().get(catalogue)))
 
 
 @v1.get("/<catalogue>/similar")
+@describes(operations.similar)
 def similar(catalogue: str) -> Response:
     """The items most like the one with this id."""
-    check_known(("id", *DEFAULTS))
-    return answer(opened().get(catalogue).similar(required("id"), **wishes()).to_dict())
-
-
-@v1.get("/<catalogue>/related")
-def related(catalogue: str) -> Response:
-    """The stored neighbours of the item with this id."""
-    check_known(("id", *LISTED))
-    return answer(opened().get(catalogue).related(required("id"), **wishes()).to_dict())
-
-
-@v1.get("/<catalogue>/search")
-def search(catalogue: str) -> Response:
-    """The items closest to some words."""
-    check_known(("q", *DEFAULTS))
-    text = check_text("q", required("q"))
-    return answer(opened().get(catalogue).search(text, **wishes()).to_dict())
+    asked = address(addresses.Similar)
+    return answer(opened().get(catalogue).similar(**asked.given()).to_dict())
 
 
 @v1.post("/<catalogue>/similar")
+@describes(operations.similar_by_body)
 def similar_by_body(catalogue: str) -> Response:
     """The same as the address says it, for conditions that nest."""
-    check_known(())
-    body = body_wishes(read_object(MAX_QUESTION), "id")
-    id = check_text("id", body.pop("id", None))
-    return answer(opened().get(catalogue).similar(id, **body).to_dict())
+    asked = body(bodies.Similar)
+    return answer(opened().get(catalogue).similar(**asked.given()).to_dict())
+
+
+@v1.post("/<catalogue>/similar:batch")
+@describes(operations.similar_to_each)
+def similar_to_each(catalogue: str) -> Response:
+    """For each of up to 100 ids the items most like it."""
+    began = time.perf_counter()
+    asked = body(bodies.SimilarBatch)
+    found = opened().get(catalogue).similar_many(**asked.given())
+    results = [
+        {"id": id}
+        | ({"problem": document_of(each)} if isinstance(each, UnknownItem) else each.to_dict())
+        for id, each in zip(asked.ids, found, strict=True)
+    ]
+    took = round((time.perf_counter() - began) * 1000, 3)
+    return answer({"results": results, "took_ms": took})
+
+
+@v1.get("/<catalogue>/related")
+@describes(operations.related)
+def related(catalogue: str) -> Response:
+    """The stored neighbours of the item with this id."""
+    asked = address(addresses.Related)
+    return answer(opened().get(catalogue).related(**asked.given()).to_dict())
+
+
+@v1.post("/<catalogue>/related")
+@describes(operations.related_by_body)
+def related_by_body(catalogue: str) -> Response:
+    """The same as the address says it, for conditions that nest."""
+    asked = body(bodies.Related)
+    return answer(opened().get(catalogue).related(**asked.given()).to_dict())
+
+
+@v1.get("/<catalogue>/search")
+@describes(operations.search)
+def search(catalogue: str) -> Response:
+    """The items closest to some words."""
+    asked = address(addresses.Search)
+    return answer(opened().get(catalogue).search(**asked.given()).to_dict())
 
 
 @v1.post("/<catalogue>/search")
+@describes(operations.search_by_body)
 def search_by_body(catalogue: str) -> Response:
-    """The items closest to a text, a vector or an image, which is base64."""
-    check_known(())
-    body = body_wishes(read_object(MAX_QUESTION), "text", "vector", "image")
-    return answer(opened().get(catalogue).search(**body).to_dict())
+    """The items closest to a text, a vector or an image, which is base64 or a part of a form."""
+    asked = upload() if request.mimetype == FORM else body(bodies.Search).given()
+    return answer(opened().get(catalogue).search(**asked).to_dict())
 
 
 @v1.post("/<catalogue>/recommend")
+@describes(operations.recommend)
 def recommend(catalogue: str) -> Response:
     """The items most like several others, and unlike some."""
-    check_known(())
-    body = body_wishes(read_object(MAX_QUESTION), "like", "unlike", "strategy", "half_life")
-    return answer(opened().get(catalogue).recommend(**body).to_dict())
+    asked = body(bodies.Recommend)
+    return answer(opened().get(catalogue).recommend(**asked.given()).to_dict())
 
 
 @v1.get("/<catalogue>/facets")
+@describes(operations.facets)
 def facets(catalogue: str) -> Response:
     """Values and counts of tags, ranges of numbers, under some conditions."""
-    check_known(("fields", "where"))
+    asked = address(addresses.Facets)
     engine = opened().get(catalogue)
-    where = request.args.getlist("where")
-    found = engine.facets(names("fields"), where=where)
+    found = engine.facets(asked.fields, where=asked.where)
     shaped = {facet.field: _shaped(facet) for facet in found}
-    return answer({"catalogue": catalogue, "items": engine.count(where), "facets": shaped})
+    return answer({"catalogue": catalogue, "items": engine.count(asked.where), "facets": shaped})
 
 
 @health.get("/healthz")
+@describes(operations.alive)
 def alive() -> Response:
     """Whether this process answers."""
     return answer({"status": "ok"})
 
 
 @health.get("/readyz")
+@describes(operations.ready)
 def ready() -> Response:
     """Whether Redis answers and every catalogue's index is complete; 503 while not."""
     waiting = 0

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks import folder, http, load, recall, related, relevance, similar, sync
+from benchmarks import folder, http, load, recall, related, relevance, serve, similar, sync
 from benchmarks.common import Measurement, missing_data
 
 BENCHES: dict[str, Callable[[], Iterator[Measurement]]] = {
@@ -21,6 +21,7 @@ BENCHES: dict[str, Callable[[], Iterator[Measurement]]] = {
     "related": related.run,
     "relevance": relevance.run,
     "http": http.run,
+    "serve": serve.run,
 }
 
 

@@ -39,7 +39,7 @@ from benchmarks.common import (
 )
 from benchmarks.similar import EF, LIMIT, ROUNDS, raw_similar
 from recommender import Settings
-from recommender.cli import serve
+from recommender.cli import serve, server
 from recommender.store.connection import connect
 
 SEEDS = 600
@@ -108,7 +108,10 @@ def _servers(store: Redis, id: str) -> Iterator[dict[str, Callable[[str], object
 def _serving(store: Redis, *command: str) -> Iterator[Callable[[str], bytes]]:
     """A server process on a free port, as a function from an id to the body of the answer."""
     root = Path(__file__).resolve().parent.parent
-    process = subprocess.Popen(command, env=store.env, cwd=root, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=store.env, cwd=root, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
     try:
         assert process.stderr is not None
         port = _port(process.stderr, command)
@@ -150,7 +153,7 @@ def _serve_bare(answer: dict[str, Any], ask: Callable[[str], object] | None) -> 
         return jsonify(answer)
 
     # The very command, with this application in the product's place.
-    serve.create_app = lambda settings: app  # type: ignore[attr-defined, misc]
+    server.create_app = lambda settings: app  # type: ignore[assignment]
     serve.serve.main(["--port", "0"])
 
 

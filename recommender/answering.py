@@ -26,31 +26,44 @@ class Answering:
         self._client = client
         self._name = name
 
-    def nearest(
+    def nearest_to_each(
         self,
         view: View,
         vector: str,
-        blob: bytes,
+        asked_by: Sequence[tuple[bytes, Collection[str]]],
         asked: Mapping[str, Any],
-        named: Collection[str],
         began: float,
-    ) -> Results:
-        """The answer of the index itself, in one round trip."""
-        page = page_of(asked, named)
+    ) -> list[Results]:
+        """The answers of the index itself to some vectors, all in one round trip.
+
+        ``asked_by`` holds each vector's bytes, and the ids that are not to be in its answer.
+        """
         spec = view.entry.catalogue.vectors[vector]
-        names = view.wanted(page.fields)
-        needed = page.end + len(page.exclude)
-        filter = self._filter(view, page.where, counted=spec.index == "hnsw")
+        pages = [page_of(asked, named) for _, named in asked_by]
+        if not pages:
+            return []
+        names = view.wanted(pages[0].fields)
+        filter = self._filter(view, pages[0].where, counted=spec.index == "hnsw")
         policy: query.Policy | None = None
-        rows: list[query.Found] = []
+        found: list[list[query.Found]] = [[] for _ in pages]
         if filter is not None:
             exact = asked.get("exact", False)
             policy = policy_of(filter, view.items, exact) if spec.index == "hnsw" else None
-            pool = pool_of(needed, policy)
-            knn = query.Knn(self._name, vector, blob, pool, needed, filter.text, names, policy)
-            rows = query.knn(self._client, knn)
-        shown = view.hits(rows, vector, page)
-        return self.results(view, vector, shown, page.limit, policy in ("each", None), began)
+            queries = []
+            for page, (blob, _) in zip(pages, asked_by, strict=True):
+                needed = page.end + len(page.exclude)
+                pool = pool_of(needed, policy)
+                queries.append(
+                    query.Knn(self._name, vector, blob, pool, needed, filter.text, names, policy)
+                )
+            found = query.knn_each(self._client, queries)
+        return [
+            self.results(
+                view, vector, view.hits(rows, vector, page), page.limit, policy in ("each", None),
+                began,
+            )
+            for rows, page in zip(found, pages, strict=True)
+        ]  # fmt: skip
 
     def ranked(
         self,

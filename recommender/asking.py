@@ -27,6 +27,7 @@ from recommender.errors import (
 from recommender.question import Probe, Question, Rows
 from recommender.seeds import Seed
 from recommender.settings import Settings
+from recommender.spent import EMBEDDING, spending
 from recommender.store import catalogues, hashes
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client
@@ -74,7 +75,7 @@ class Asking:
         """What is close to a picture. Raises EmbedderError, InvalidParameter."""
         picture = _picture("image", image)
         with _asked_by("image"):
-            rows = {name: embed_picture(self._embedder(view, name), picture) for name in shares}
+            rows = {name: self._pictured(view, name, picture) for name in shares}
         return self._searched(view, rows, shares)
 
     def by_words(self, vector: str, text: Any) -> Question:
@@ -119,12 +120,17 @@ class Asking:
 
     def _embedded(self, view: View, name: str, text: str) -> Rows:
         """The unit vector ``(dims,)`` of a text, by the embedder of the vector ``name``."""
-        [row] = self._embedder(view, name).embed([text])
+        with spending(EMBEDDING):
+            [row] = self._embedder(view, name).embed([text])
         if np.isnan(row).any():
             raise InvalidParameter(
                 "text", f"the embedder knows no word of {text[:60]!r}", remedy="Use other words"
             )
         return np.asarray(row)
+
+    def _pictured(self, view: View, name: str, picture: bytes) -> Rows:
+        with spending(EMBEDDING):
+            return embed_picture(self._embedder(view, name), picture)
 
     def _checked(self, view: View, name: str, given: Any) -> Rows:
         """A vector ``(dims,)`` for the vector ``name``, for cosine scaled to length 1."""
@@ -169,7 +175,7 @@ class Asking:
             return {}, {name: self._embedded(view, name, text) for name in shares}
         if seed.kind == "image":
             picture = _picture(parameter, seed.value)
-            return {}, {name: embed_picture(self._embedder(view, name), picture) for name in shares}
+            return {}, {name: self._pictured(view, name, picture) for name in shares}
         return {}, {name: self._checked(view, name, seed.value) for name in shares}
 
     def _stored(

@@ -32,6 +32,9 @@ PAGE_NAMES = frozenset({"", "atom", "feed", "index", "rss", "sitemap"})
 """Last parts of URLs that tell nothing."""
 
 FieldType = Literal["text", "tag", "number", "geo", "stored"]
+IndexType = Literal["flat", "hnsw"]
+Metric = Literal["cosine", "ip", "l2"]
+NumberType = Literal["float32", "float64", "float16", "bfloat16"]
 
 
 class _Model(BaseModel):
@@ -70,9 +73,9 @@ class VectorSpec(_Model):
     template: str | None = None
     column: str | None = None
     dims: int | None = Field(default=None, ge=1, le=32768)
-    index: Literal["flat", "hnsw"] = "hnsw"
-    metric: Literal["cosine", "ip", "l2"] = "cosine"
-    type: Literal["float32", "float64", "float16", "bfloat16"] = "float32"
+    index: IndexType = "hnsw"
+    metric: Metric = "cosine"
+    type: NumberType = "float32"
 
     @model_validator(mode="after")
     def _has_what_it_is_made_of(self) -> VectorSpec:

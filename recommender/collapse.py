@@ -157,6 +157,6 @@ def threshold_of(value: Any, calibration: Calibration | None) -> float:
         raise InvalidParameter(
             "collapse",
             f"collapse is {brief(value)}",
-            remedy=f"It is true ({DEFAULT}), or a relevance above 0 and up to 1 (the same)",
+            remedy=f"It is true ({DEFAULT}), false, or a relevance above 0 and up to 1 (the same)",
         )
     return float(number) if calibration is None else calibration.score_of(number)

@@ -15,6 +15,7 @@ from recommender.batch import Row
 from recommender.catalogue import Catalogue, vector_field
 from recommender.embedders.base import Embedder, Vectors, embed_all
 from recommender.items import Reject
+from recommender.spent import EMBEDDING, spending
 from recommender.workers import Workers
 
 Made = tuple[Row, dict[str, bytes]]
@@ -119,7 +120,8 @@ class Embedding:
         refused: dict[int, str] = {}
         count = 0
         for call in calls:
-            part, faults = call()
+            with spending(EMBEDDING):
+                part, faults = call()
             refused |= {count + position: why for position, why in faults.items()}
             parts.append(part)
             count += len(part)

@@ -13,12 +13,13 @@ from recommender.answering import Answering
 from recommender.arguments import MAX_NAMES, check_names, check_text
 from recommender.asking import Asking, unknown_item
 from recommender.catalogue import Catalogue
-from recommender.errors import IndexNotReady, InvalidParameter, UnknownField
+from recommender.errors import IndexNotReady, InvalidParameter, UnknownField, UnknownItem, brief
 from recommender.events import Event
 from recommender.items import Facet, Item, Results
 from recommender.question import Question
 from recommender.seeds import Strategy
 from recommender.settings import Settings
+from recommender.spent import ranking
 from recommender.store import catalogues, events, hashes, index, query
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server, connect, processes
@@ -41,8 +42,17 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 1.0
 """How old the knowledge of a catalogue may be before it is looked at again."""
 
+STALE_SECONDS = 1.5
+"""How old it may be while it is being looked at."""
+
 SOONEST_SECONDS = 0.05
 """The same where it is known to be of another version: many may be written in a second."""
+
+MAX_IDS = 100
+"""Most ids of one batch."""
+
+MAX_HITS = 10_000
+"""Most hits of one batch: its ids times their limit."""
 
 
 class Recommender:
@@ -62,6 +72,7 @@ class Recommender:
         self.name = name
         self._settings = settings or Settings.from_env()
         self._client = (server or connect(self._settings)).client
+        self._looking = threading.Lock()
         self._view = View(catalogues.get(self._client, name))
         self._changing = threading.Lock()
         self._asking = Asking(self._client, self._settings)
@@ -98,6 +109,7 @@ class Recommender:
             view = self._fresh(SOONEST_SECONDS)
         return view.version if view.is_whole else None
 
+    @ranking
     def similar(self, id: str, **wishes: Unpack[Wishes]) -> Results:
         """The items most like ``id``, which is never among them.
 
@@ -112,12 +124,51 @@ class Recommender:
             blob = hashes.read_vector(self._client, view.prefix, check_text("id", id), vector)
             if blob is None:
                 raise unknown_item(self.name, id)
-            return self._answering.nearest(view, vector, blob, asked, (id,), began)
+            [found] = self._answering.nearest_to_each(view, vector, [(blob, (id,))], asked, began)
+            return found
         shares = shares_of(asked.get("using"), view.entry.catalogue)
         return self._answering.ranked(
             view, asked, ("similar", id), lambda: self._asking.by_item(view, id, shares), began
         )
 
+    @ranking
+    def similar_many(
+        self, ids: Sequence[str], **wishes: Unpack[Wishes]
+    ) -> list[Results | UnknownItem]:
+        """What :meth:`similar` gives for each of 1..100 ids, in their order, one twice if asked so.
+
+        An id that is not there gets its error and costs the others nothing. Where the index alone
+        can answer, all vectors are read in one round trip and all searches are another one;
+        ``took_ms`` is then that of all together. ``limit`` times the ids may be 10,000. Raises
+        InvalidParameter for what is wrong with all of them.
+        """
+        began = time.perf_counter()
+        view = self._fresh()
+        asked = self._asked(view.entry.catalogue, wishes)
+        _check_batch(ids, asked)
+        if is_plain(asked):
+            return self._nearest_to_each(view, ids, asked, began)
+        found: list[Results | UnknownItem] = []
+        for id in ids:
+            try:
+                found.append(self.similar(id, **wishes))
+            except UnknownItem as error:
+                found.append(error)
+        return found
+
+    def _nearest_to_each(
+        self, view: View, ids: Sequence[str], asked: Mapping[str, Any], began: float
+    ) -> list[Results | UnknownItem]:
+        vector = view.entry.catalogue.vector(asked.get("using"))
+        blobs = hashes.read_vectors(self._client, view.prefix, ids, vector)
+        known = [(blob, (id,)) for id, blob in zip(ids, blobs, strict=True) if blob is not None]
+        results = iter(self._answering.nearest_to_each(view, vector, known, asked, began))
+        return [
+            unknown_item(self.name, id) if blob is None else next(results)
+            for id, blob in zip(ids, blobs, strict=True)
+        ]
+
+    @ranking
     def search(
         self,
         text: str | None = None,
@@ -153,8 +204,10 @@ class Recommender:
             return self._answering.ranked(view, asked, ("search", *given), question, began)
         [probe] = question().probes
         blob = vectors.to_bytes(probe.centre, view.entry.catalogue.vectors[probe.vector].type)
-        return self._answering.nearest(view, probe.vector, blob, asked, (), began)
+        [found] = self._answering.nearest_to_each(view, probe.vector, [(blob, ())], asked, began)
+        return found
 
+    @ranking
     def related(
         self,
         id: str,
@@ -192,6 +245,7 @@ class Recommender:
             view, near.vector, shown, limit, near.exact, began, is_whole=True
         )
 
+    @ranking
     def recommend(
         self,
         like: Sequence[Any] = (),
@@ -228,6 +282,7 @@ class Recommender:
             began,
         )
 
+    @ranking
     def item(self, id: str, *, fields: Sequence[str] | None = None, vectors: bool = False) -> Item:
         """One item with its fields, and with ``vectors`` those that came with it, as Redis keeps
         them: for cosine scaled to length 1. Raises UnknownItem."""  # noqa: D205, D209
@@ -242,6 +297,7 @@ class Recommender:
                 pairs += (name.encode(), blob)
         return Item(id, view.unpacked(pairs), view.given_vectors(pairs))
 
+    @ranking
     def facets(self, fields: Sequence[str] | None = None, *, where: Where = ()) -> list[Facet]:
         """For each tag the count of every label under ``where``, for each number its range.
 
@@ -257,6 +313,7 @@ class Recommender:
         condition = parse(where, catalogue)
         return [self._facet(name, catalogue.fields[name].type, condition) for name in wanted]
 
+    @ranking
     def count(self, where: Where = ()) -> int:
         """How many items meet ``where``."""
         condition = parse(where, self._fresh().entry.catalogue)
@@ -266,6 +323,7 @@ class Recommender:
         """What visitors did, as :meth:`Writer.track` kept it: the oldest first, read lazily."""
         return events.read(self._client, self.name)
 
+    @ranking
     def state(self) -> IndexState:
         """What the engine says of the live index. Raises IndexNotReady where there is none."""
         return index.get_state(self._client, self.name)
@@ -294,6 +352,19 @@ class Recommender:
         met = processes(self._client)
         if now - view.seen < age and view.processes == met:
             return view
+        # One thread looks and the others go on with what they know, while that is not much older;
+        # then none waits for another one, which may be waiting for Redis.
+        may_go_on = age == FRESH_SECONDS and view.processes == met
+        if not may_go_on or now - view.seen > STALE_SECONDS:
+            return self._looked_at(view, now, met)
+        if not self._looking.acquire(blocking=False):
+            return view
+        try:
+            return self._looked_at(view, now, met)
+        finally:
+            self._looking.release()
+
+    def _looked_at(self, view: View, now: float, met: int) -> View:
         entry, version = catalogues.get_versioned(self._client, self.name)
         if (entry, version) != (view.entry, view.version):
             view = View(entry, version)  # what was counted is counted again
@@ -307,3 +378,20 @@ class Recommender:
                 view.seen, view.processes = now, met
                 self._view = view
         return view
+
+
+def _check_batch(ids: Any, asked: Mapping[str, Any]) -> None:
+    """Raises InvalidParameter for ids that are none, too many of them, or too many hits."""
+    if not 1 <= len(check_names("ids", ids)) <= MAX_IDS:
+        raise InvalidParameter(
+            "ids", f"there are {len(ids)} ids", remedy=f"Ask for 1 to {MAX_IDS} at once"
+        )
+    for id in ids:
+        check_text("ids", id)
+    limit = page_of(asked).limit
+    if limit * len(ids) > MAX_HITS:
+        raise InvalidParameter(
+            "limit",
+            f"limit is {limit} for each of {len(ids)} ids",
+            remedy=f"Together that may be {MAX_HITS:,} hits: {brief(MAX_HITS // len(ids))} each",
+        )

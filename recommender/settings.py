@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ import platformdirs
 from recommender.errors import RecommenderError, brief
 
 CONCURRENCY, MAX_CONCURRENCY = 8, 64
+
+METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable of Prometheus's own client for Python."""
 
 MAX_CACHE_SECONDS = 86_400
 MAX_PROXIES = 10
@@ -39,6 +42,7 @@ class Settings:
     ``concurrency``: how many calls to a remote embedder may be under way at once, 1 to 64.
     ``read_keys``, ``write_keys``: who may use the HTTP API; a write key also reads. Without the
     first anyone may read, without the second nobody may write.
+    ``metrics_dir``: where the processes of one server put their figures for Prometheus together.
     ``cors_origins``: the web pages whose scripts may ask the API, ``("*",)`` for all.
     ``cache_seconds``: how long shared caches may give an answer without asking again, 0 to 86,400.
     ``rate_limits``: how many requests one client may make in so many seconds; all of them hold.
@@ -57,6 +61,7 @@ class Settings:
     concurrency: int = CONCURRENCY
     read_keys: tuple[str, ...] = field(default=(), repr=False)
     write_keys: tuple[str, ...] = field(default=(), repr=False)
+    metrics_dir: Path | None = None
     cors_origins: tuple[str, ...] = ()
     cache_seconds: int = 0
     rate_limits: tuple[tuple[int, int], ...] = ()
@@ -92,6 +97,7 @@ class Settings:
             ),
             read_keys=_keys("RECOMMENDER_READ_KEYS", get("RECOMMENDER_READ_KEYS")),
             write_keys=_keys("RECOMMENDER_WRITE_KEYS", get("RECOMMENDER_WRITE_KEYS")),
+            metrics_dir=_folder(get(METRICS_DIR)),
             cors_origins=_origins(get("RECOMMENDER_CORS_ORIGINS")),
             cache_seconds=_whole(
                 "RECOMMENDER_CACHE_SECONDS",
@@ -125,6 +131,11 @@ class Settings:
         }
         return cls.from_env({**os.environ, **given})
 
+    def with_metrics_in(self, folder: Path) -> Settings:
+        """The same with another ``metrics_dir``, for this process and those that it starts."""
+        os.environ[METRICS_DIR] = str(folder)  # prometheus_client looks there by itself
+        return replace(self, metrics_dir=folder)
+
 
 def _home(given: str | None) -> Path:
     if given is None:
@@ -135,6 +146,14 @@ def _home(given: str | None) -> Path:
         raise RecommenderError(
             f"RECOMMENDER_HOME is {given!r}: {error}", remedy="Set it to a directory of yours"
         ) from error
+
+
+def _folder(given: str | None) -> Path | None:
+    if given is None or Path(given).is_absolute():
+        return None if given is None else Path(given)
+    raise RecommenderError(
+        f"{METRICS_DIR} is {given!r}", remedy="Set it to a directory's absolute path, or unset it"
+    )
 
 
 def _whole(variable: str, given: str | None, allowed: range, default: int, what: str) -> int:

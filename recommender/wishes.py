@@ -20,6 +20,9 @@ POOL = 240
 MAX_POOL = 10_000
 """Candidates that are ranked, by default and at most."""
 
+MAX_GROUP = 100
+MAX_SHARE = 1000
+
 Where = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
 Using = str | Mapping[str, float]
 
@@ -42,10 +45,10 @@ class Wishes(TypedDict, total=False):
     not. ``boosts`` (see :mod:`recommender.boosts`) add to the similarity for the order of the hits;
     ``diversity`` 0 (none) to 1 (most) keeps them unlike each other; of each value of the field
     ``group_by`` there are ``group_size`` 1..100 at most; ``collapse`` shows one of what is as good
-    as the same: True, or the relevance from which two things are. ``pool`` 1..10,000 is how many
-    candidates are ranked. ``fallbacks`` (see :mod:`recommender.fallbacks`) fill a short answer;
-    ``explain`` tells why each hit stands where it does; ``preset`` names wishes that are kept with
-    the catalogue.
+    as the same: True, or the relevance from which two things are; False shows all, whatever a
+    preset says. ``pool`` 1..10,000 is how many candidates are ranked. ``fallbacks`` (see
+    :mod:`recommender.fallbacks`) fill a short answer; ``explain`` tells why each hit stands where
+    it does; ``preset`` names wishes that are kept with the catalogue.
     """
 
     limit: int
@@ -155,6 +158,7 @@ def is_plain(wishes: Mapping[str, Any]) -> bool:
     return all(
         name in PAGED
         or (name == "using" and isinstance(value, str) and ":" not in value)
+        or (name == "collapse" and value is False)
         or _is_default(DEFAULTS[name], value)
         for name, value in wishes.items()
     )
@@ -208,7 +212,7 @@ def ranking_of(wishes: Mapping[str, Any], catalogue: Catalogue) -> Ranking:
     """The ranking that is asked for. Raises InvalidParameter or UnknownField naming the wish."""
     asked = {**DEFAULTS, **wishes}
     _check_number("diversity", asked["diversity"], "0 (none) to 1 (most)")
-    _check_whole("group_size", asked["group_size"], 100)
+    _check_whole("group_size", asked["group_size"], MAX_GROUP)
     _check_whole("pool", asked["pool"], MAX_POOL)
     _check_flag("explain", asked["explain"])
     _check_choice("cut", asked["cut"], ("auto", None))
@@ -217,6 +221,8 @@ def ranking_of(wishes: Mapping[str, Any], catalogue: Catalogue) -> Ranking:
         raise InvalidParameter(
             "min_relevance", "min_relevance has no meaning in mode text", remedy="Use min_score"
         )
+    if asked["collapse"] is False:
+        asked["collapse"] = None
     if asked["collapse"] is not None:
         threshold_of(asked["collapse"], None)
     for name in ("same", "differ"):
@@ -242,7 +248,7 @@ def shares_of(using: Any, catalogue: Catalogue) -> dict[str, float]:
     for name, weight in given.items():
         catalogue.vector(name)
         is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-        if not is_number or not 0 < weight <= 1000:
+        if not is_number or not 0 < weight <= MAX_SHARE:
             raise _wrong("using", weight, "a weight above 0, up to 1,000, for each vector")
     total = math.fsum(given.values())
     return {name: weight / total for name, weight in given.items()}

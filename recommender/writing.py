@@ -19,6 +19,7 @@ from recommender.items import Record, Reject
 from recommender.related import refresh
 from recommender.settings import Settings
 from recommender.shape import id_of, parts_of, values_of
+from recommender.spent import RANKING, ranking, spending
 from recommender.store import calibrations, catalogues, hashes, neighbours
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Server, connect
@@ -74,7 +75,7 @@ class Writer:
         comparer: Comparer | None = None
         count = 0
         for batch in batches:
-            with self._writing() as (entry, check_lock):
+            with spending(RANKING), self._writing() as (entry, check_lock):
                 target = self._opened(entry)
                 if comparer is None:
                     began = target
@@ -89,6 +90,7 @@ class Writer:
             yield outcomes
         self._refresh(count)
 
+    @ranking
     def patch(
         self,
         id: str,
@@ -108,6 +110,7 @@ class Writer:
             refresh(self._client, entry, check_lock, thorough=False)
             return outcome
 
+    @ranking
     def delete(self, ids: Sequence[str]) -> int:
         """Removes the items of these ids and says how many were there; no ids remove nothing."""
         unique = dict.fromkeys(check_text("id", id) for id in check_names("ids", ids))
@@ -120,6 +123,7 @@ class Writer:
             refresh(self._client, entry, check_lock, thorough=False)
             return removed
 
+    @ranking
     def track(self, events: Iterable[Mapping[str, Any] | Event]) -> list[Reject]:
         """Keeps what visitors did: ``{"type": "click", "id": "x", "user": "u1", "seed": "y"}``.
 
@@ -130,6 +134,7 @@ class Writer:
         """
         return track(self._client, self.name, events)
 
+    @ranking
     def _refresh(self, count: int) -> None:
         """Brings stored neighbours in step with the ``count`` items put, once for all of them."""
         entry = catalogues.find(self._client, self.name)

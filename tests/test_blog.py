@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from conftest import ROOT, Quiet
+from browser import Visiting, address
+from conftest import ROOT, Open, Quiet
 from flask import Flask
 from outside import Client, served
 
@@ -17,10 +19,6 @@ import loaders
 from recommender import Record, Settings, infer, sync
 from recommender.store.connection import Server
 
-if TYPE_CHECKING:
-    from browser import Visiting
-
-pytest_plugins = ["browser"]
 Create = Callable[[dict[str, Any]], Flask]
 
 
@@ -48,26 +46,44 @@ def blog(server: Server, settings: Settings, create_app: Create) -> Iterator[Cli
         yield client
 
 
-def at(client: Client) -> str:
-    return f"http://{client.host}:{client.port}"
-
-
-def test_a_post_ends_with_what_else_to_read(blog: Client, visit: Visiting) -> None:
-    visited = visit(f"{at(blog)}/rye-bread")
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_post_ends_with_what_else_to_read(blog: Client, visit: Visiting, scripts: bool) -> None:
+    visited = visit(f"{address(blog)}/rye-bread", java_script_enabled=scripts)
     page = visited.page
     assert page.title() == "Rye bread like my grandmother's · Bread & Bytes"
     assert page.locator("article").inner_text().count("+++") == 0  # the front matter is not shown
-    related = page.get_by_role("navigation", name="More like this").get_by_role("link")
+    if scripts:
+        page.locator("more-like-this [slot=list]").wait_for()  # what the widget shows is the same
+    assert page.get_by_role("navigation", name="More like this").count() == 1
+    related = page.locator(".related a:visible")
     assert related.all_inner_texts()[0] == "A sourdough starter in seven days"
     assert len(related.all_inner_texts()) == 3
     related.first.click()
+    page.wait_for_url("**/sourdough-starter")
     assert page.get_by_role("heading", level=1).inner_text() == "A sourdough starter in seven days"
-    assert page.url == f"{at(blog)}/sourdough-starter"
+
+
+def test_the_catalogue_is_told_what_was_clicked(
+    blog: Client, visit: Visiting, open_catalogue: Open
+) -> None:
+    page = visit(f"{address(blog)}/rye-bread").page
+    page.locator("more-like-this [slot=list] a").first.click()
+    page.wait_for_url("**/sourdough-starter")
+    page.locator("more-like-this [slot=list]").wait_for()
+    starter, rye = "sourdough-starter.md", "rye-bread.md"
+    expected = {("view", rye, None), ("click", starter, rye), ("view", starter, None)}
+    for _ in range(100):
+        told = {(event.type, event.id, event.seed) for event in open_catalogue("posts").events()}
+        if told == expected:
+            break
+        time.sleep(0.05)
+    assert told == expected
 
 
 def test_a_list_is_shorter_where_less_is_like_it(blog: Client, visit: Visiting) -> None:
-    page = visit(f"{at(blog)}/postgres-backups").page
-    related = page.locator(".related a")
+    page = visit(f"{address(blog)}/postgres-backups").page
+    page.locator("more-like-this [slot=list]").wait_for()
+    related = page.locator(".related a:visible")
     assert related.all_inner_texts() == [
         "Redis as a cache, and when not to",
         "Finding the one slow query",
@@ -75,7 +91,7 @@ def test_a_list_is_shorter_where_less_is_like_it(blog: Client, visit: Visiting) 
 
 
 def test_words_find_posts(blog: Client, visit: Visiting) -> None:
-    page = visit(at(blog)).page
+    page = visit(address(blog)).page
     posts = page.locator(".posts a")
     assert posts.first.inner_text() == "Pizza dough that waits for you"  # the latest
     assert posts.count() == 8
@@ -84,7 +100,7 @@ def test_words_find_posts(blog: Client, visit: Visiting) -> None:
     page.wait_for_url("**/?q=*")
     assert page.get_by_role("heading", level=1).inner_text() == "Closest to “a nightly <b>dump</b>”"
     assert posts.first.inner_text() == "The night I needed my Postgres backups"
-    page.goto(f"{at(blog)}/?q=zzz")
+    page.goto(f"{address(blog)}/?q=zzz")
     assert page.get_by_text("Nothing here fits").is_visible()
 
 
@@ -93,14 +109,16 @@ def test_words_find_posts(blog: Client, visit: Visiting) -> None:
 def test_its_policy_refuses_nothing_of_it_and_everyone_can_use_it(
     blog: Client, visit: Visiting, path: str, scheme: str
 ) -> None:
-    visited = visit(at(blog) + path, color_scheme=scheme)
+    visited = visit(address(blog) + path, color_scheme=scheme)
+    if path != "/":
+        visited.page.locator("more-like-this [slot=list]").wait_for()
     assert visited.refused() == []
     assert visited.accessibility() == []
     assert "'unsafe" not in blog.get(path).headers["Content-Security-Policy"]
 
 
 def test_it_narrows_to_a_phone(blog: Client, visit: Visiting) -> None:
-    visited = visit(f"{at(blog)}/rye-bread", viewport={"width": 320, "height": 640})
+    visited = visit(f"{address(blog)}/rye-bread", viewport={"width": 320, "height": 640})
     assert visited.page.evaluate("document.documentElement.scrollWidth") == 320
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import Visiting
 from conftest import ROOT
 from openai_server import OpenAIServer
 from outside import plain
@@ -46,6 +47,17 @@ GOES_ON = re.compile(r"(\w+=\S+ )*(recommender (serve|load .*--watch)|flask .*ru
 FILE = re.compile(r"(?:#|<!--) ([\w./-]+\.\w+)(?: -->)?\n")
 """The first line of a block that the reader is to save under this name."""
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+MADE = {
+    "docs/tutorial-blog.md": (
+        "sourdough-starter.html", "More like this",
+        "Rye bread like my grandmother's", "/rye-bread.html",
+    ),
+    "docs/tutorial-shop.md": (
+        "drizzle-blue.html", "Similar products",
+        "Ferryman rain jacket", "/ferryman-yellow.html",
+    ),
+}  # fmt: skip
+"""What a browser shows of the page that a reader of a tutorial makes: where, and the first hit."""
 LINKS = re.compile(r"\]\(([^)#]+)")
 
 
@@ -161,7 +173,9 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_block_does_what_the_page_says(page: str, shell: Shell) -> None:
+def test_every_block_does_what_the_page_says(
+    page: str, shell: Shell, request: pytest.FixtureRequest
+) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     blocks = BLOCK.findall(text)
     assert text.count("```") == 2 * len(blocks), "a block has no language"
@@ -170,6 +184,8 @@ def test_every_block_does_what_the_page_says(page: str, shell: Shell) -> None:
         shell.serve(f"recommender serve --port {shell.port}")
     for language, body in blocks:
         _follow(shell, language, body)
+    if page in MADE:
+        _look(shell, request.getfixturevalue("visit"), *MADE[page])
 
 
 def test_the_loader_that_contributing_shows_reads_as_ours_do(tmp_path: Path) -> None:
@@ -210,6 +226,18 @@ def _follow(shell: Shell, language: str, body: str) -> None:
         pytest.fail(f"nobody runs a block in {language}")
 
 
+def _look(shell: Shell, visit: Visiting, path: str, heading: str, first: str, link: str) -> None:
+    """Opens the page that the reader has made."""
+    visited = visit(shell.here(f"http://127.0.0.1:8080/{path}"))
+    visited.page.get_by_role("heading", name=heading).wait_for()
+    related = visited.page.locator("more-like-this").first.locator("li a")
+    assert first in related.first.inner_text()
+    assert related.first.get_attribute("href") == link
+    fallback = visited.page.get_by_text(re.compile("^All "))
+    assert (fallback.count(), fallback.is_visible()) == (1, False)
+    assert visited.accessibility() == []
+
+
 def _commands(body: str) -> Iterator[tuple[str, str]]:
     for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
         command, _, expected = part.partition("\n")
@@ -246,15 +274,28 @@ def _curl(command: str, folder: Path) -> str:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("-s", action="store_true")
-    parser.add_argument("-X", default="GET")
+    parser.add_argument("-X")
     parser.add_argument("-H", action="append", default=[])
     parser.add_argument("-d", "--data-binary")
+    parser.add_argument("-F", action="append", default=[])
     given = parser.parse_args(shlex.split(command)[1:])
     body = given.data_binary and given.data_binary.encode()
     if body and body.startswith(b"@"):
         body = (folder / given.data_binary[1:]).read_bytes()
     headers = dict(header.split(": ", 1) for header in given.H)
+    if given.F:
+        body = b"".join(_part(each, folder) for each in given.F) + b"--part--\r\n"
+        headers["Content-Type"] = "multipart/form-data; boundary=part"
     return _fetch(urllib.request.Request(given.url, body, headers, method=given.X))
+
+
+def _part(given: str, folder: Path) -> bytes:
+    """One part of a form, which with @ is a file."""
+    name, _, value = given.partition("=")
+    is_file = value.startswith("@")
+    content = (folder / value[1:]).read_bytes() if is_file else value.encode()
+    head = f'Content-Disposition: form-data; name="{name}"' + ('; filename="x"' if is_file else "")
+    return f"--part\r\n{head}\r\n\r\n".encode() + content + b"\r\n"
 
 
 def _fetch(asked: str | urllib.request.Request) -> str:

@@ -154,6 +154,7 @@ SIMILAR: list[dict[str, Any]] = [
     {"preset": "told", "explain": False},
     {"preset": "wide"},
     {"preset": "wide", "diversity": 0, "fields": ["votes"]},
+    {"preset": "wide", "collapse": False, "explain": True},
     {"next": "start", "limit": 3},
 ]  # fmt: skip
 SEARCH: list[dict[str, Any]] = [
@@ -320,7 +321,6 @@ def test_every_hit_has_its_sentence(faces: Faces) -> None:
         ("semantic_ratio", "true", "or rrf"),
         ("collapse", "yes", "It is true"),
         ("collapse", "0", "It is true"),
-        ("collapse", "false", "It is true"),
         ("collapse", "nan", "It is true"),
         ("diversity", "2", "0 (none) to 1 (most)"),
         ("min_relevance", "-1", "0 to 1"),

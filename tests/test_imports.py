@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 TABLE = """
-recommender.errors
+recommender.errors recommender.spent
 = recommender.items recommender.settings recommender.registry recommender.vectors
 recommender.arguments recommender.report recommender.seen recommender.tokens recommender.dates
 recommender.garbage recommender.workers recommender.nearest recommender.fusion
@@ -55,6 +55,8 @@ ONLY_IN = {
     "flask": ["api", "recommender.cli.plugin"],
     "flask_cors": ["api"],
     "werkzeug": ["api"],
+    "prometheus_client": ["api", "recommender.cli.server"],
+    "gunicorn": ["recommender.cli"],
     "click": ["recommender.cli"],
     "rich": ["recommender.cli"],
     "feedparser": ["loaders"],

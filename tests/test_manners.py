@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import signal
 import socket
 import threading
@@ -227,6 +228,28 @@ def test_nothing_is_kept_while_the_index_fills(
         assert tag_of(client, path)
 
 
+def test_nothing_is_kept_of_a_restarted_redis_before_its_index_is_full(server: Server) -> None:
+    with own_redis() as other:
+        numbers = random.Random(1)  # no two are equally far: such may change places
+        many = [{"id": str(n), "v": [numbers.gauss(0, 1) for _ in range(8)]} for n in range(6000)]
+        with (found := connect(other)).client:
+            loaded(found, other, films(index="hnsw"), many)
+        path = "/v1/films/similar?id=1&exact=true"
+        with served(create_app(other)) as client:
+            tag = tag_of(client, path)
+            whole = client.get(path).json["items"]
+            os.kill(int(embedded.status(other.home)["pid"]), signal.SIGKILL)
+            time.sleep(0.2)
+            embedded.start(other.home)
+            partial = 0
+            while "ETag" not in (answer := client.get(path)).headers:
+                assert answer.headers["Cache-Control"] == "no-store"
+                partial += answer.status == 200 and answer.json["items"] != whole
+            assert answer.json["items"] == whole
+            assert partial, "it was filled too fast to see anything"
+            assert ask(client, path, tag).status == 304, "what was kept before still holds"
+
+
 OTHERS = st.sampled_from(['"x"', 'W/"y"', '""', '"a,b"', 'W/"W/"', '"\'"', '"é"'])
 
 
@@ -319,6 +342,17 @@ def test_long_answers_are_packed_for_those_who_take_it(
     kept = ask(client, path, answer.headers["ETag"], Accept_Encoding=accepted)
     assert kept.status == 304
     assert "Content-Encoding" not in kept.headers
+
+
+def test_a_packed_file_has_a_weak_etag(client: Client) -> None:
+    plain, packed = client.get("/widget.js"), ask(client, "/widget.js", Accept_Encoding="gzip")
+    assert gzip.decompress(packed.body) == plain.body
+    assert packed.headers["ETag"] == f"W/{plain.headers['ETag']}"
+    for answer in (plain, packed):
+        kept = ask(client, "/widget.js", answer.headers["ETag"], Accept_Encoding="gzip")
+        assert (kept.status, kept.body) == (304, b"")
+        assert "Accept-Encoding" in varied(kept)
+        assert kept.headers["Cache-Control"] == answer.headers["Cache-Control"]
 
 
 def test_short_answers_are_sent_as_they_are(client: Client) -> None:
@@ -550,7 +584,9 @@ def test_a_host_application_keeps_its_own_ways(catalogue: None, settings: Settin
 
     with served(app) as client:
         answer = ask(client, "/own", Accept_Encoding="gzip")
-        ours = ask(client, f"/r{GET[1]}")
+        ours, nowhere = ask(client, f"/r{GET[1]}"), ask(client, "/r/v1/films/nope")
     named = {name.lower() for name in answer.headers}
     assert not named & {"x-request-id", "etag", "cache-control", "content-encoding", "vary"}
     assert {"X-Request-Id", "ETag", "Cache-Control"} <= {*ours.headers}
+    assert (nowhere.status, nowhere.headers["Cache-Control"]) == (404, "no-store")
+    assert {"X-Request-Id", "X-Content-Type-Options"} <= {*nowhere.headers}

@@ -18,7 +18,7 @@ from recommender import Catalogue, Record, Settings, sync
 from recommender.errors import StoreError, StoreFull
 from recommender.store import hashes, index
 from recommender.store.connection import Server
-from recommender.store.packed import EXEC, MULTI, Sent
+from recommender.store.packed import EXEC, MULTI, Sent, resting
 
 GIVEN = {"embedder": "given", "column": "v", "dims": 4, "index": "flat"}
 COUNT = 4500
@@ -64,8 +64,9 @@ def connections(server: Server) -> list[Any]:
 
 def check_pool(server: Server) -> None:
     """Everything was given back, and nobody would read another one's reply."""
-    assert not server.client.connection_pool._in_use_connections
-    for each in connections(server):
+    pool = server.client.connection_pool
+    assert pool._in_use_connections == set(resting(pool))
+    for each in [*connections(server), *resting(pool)]:
         assert not each.can_read(timeout=0), "a reply was left"
 
 

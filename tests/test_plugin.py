@@ -158,6 +158,7 @@ def test_what_is_wrong_below_the_prefix_is_a_problem_of_ours(posts: Settings) ->
         answer = client.open(path, method=method)
         assert (answer.status_code, answer.mimetype) == (status, PROBLEM), path
         assert answer.get_json()["status"] == status
+        assert answer.headers["X-Request-Id"], path
     refused = client.get("/recs/v1/posts/recommend")
     assert set(refused.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
     for path in ("/recs", "/recsx", "/v1/posts/nothing"):  # beside it the host answers

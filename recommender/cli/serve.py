@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import logging
-import os
-import signal
 import socket
-from typing import Any
 
 import click
-from gunicorn.app.base import BaseApplication
 
-from api import create_app
+from recommender.cli import cores
 from recommender.cli.context import chosen_settings
+from recommender.cli.server import Serving, run
 from recommender.errors import InvalidParameter
 from recommender.settings import Settings
 from recommender.store.connection import connect
 
-THREADS = 8
-MAX_WORKERS = 4
+MAX_WORKERS = 8
+"""Worker processes at most, where nobody says how many: so many keep one Redis busy."""
 
 
 @click.command()
@@ -28,8 +24,19 @@ MAX_WORKERS = 4
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."
 )
-def serve(host: str, port: int) -> None:
-    """Serve the API over HTTP until Ctrl-C.
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help=f"Processes that answer; by default one a processor, at most {MAX_WORKERS}.",
+)
+@click.option(
+    "--access-log/--no-access-log",
+    default=True,
+    show_default=True,
+    help="A line of JSON on stdout for each request.",
+)
+def serve(host: str, port: int, workers: int | None, access_log: bool) -> None:
+    """Serve the API over HTTP until Ctrl-C, which lets requests finish.
 
     It is read-only until RECOMMENDER_WRITE_KEYS holds a key; with RECOMMENDER_READ_KEYS, reading
     needs one too. RECOMMENDER_EVENTS=open takes events from whoever may read.
@@ -45,7 +52,8 @@ def serve(host: str, port: int) -> None:
     bound, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
     said = f"{_rights(settings, bound)}\nServing on http://{name}:{port} (Ctrl-C stops)"
-    _Application(settings, listener, said).run()
+    workers = workers or min(MAX_WORKERS, cores.usable())
+    run(Serving(settings, listener, workers, said, access_log))
 
 
 def _rights(settings: Settings, bound: str) -> str:
@@ -64,54 +72,6 @@ def _rights(settings: Settings, bound: str) -> str:
     )
 
 
-class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no types
-    """gunicorn around the API, on a socket that is open already.
-
-    ``said`` is for a person, once it answers.
-    """
-
-    def __init__(self, settings: Settings, listener: socket.socket, said: str) -> None:
-        self._settings = settings
-        self._said = said
-        self._listener = listener
-        super().__init__()
-
-    def load_config(self) -> None:
-        """Settings for a small machine; the log holds warnings and errors only."""
-        choices: dict[str, Any] = {
-            "bind": f"fd://{self._listener.fileno()}",
-            "workers": min(MAX_WORKERS, os.cpu_count() or 1),
-            "threads": THREADS,
-            "worker_class": "gthread",
-            "timeout": 60,
-            "graceful_timeout": 3,
-            "keepalive": 30,
-            "limit_request_line": 8190,
-            "loglevel": "warning",
-            "control_socket_disable": True,
-            # Ctrl-C reaches every process of the terminal: the workers leave it to their master.
-            "when_ready": lambda arbiter: self._begin(),
-            "post_worker_init": lambda worker: signal.signal(signal.SIGINT, signal.SIG_IGN),
-        }
-        for name, value in choices.items():
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
-
-    def _begin(self) -> None:
-        signal.signal(signal.SIGINT, _finish)
-        click.echo(self._said, err=True)
-
-    def load(self) -> Any:
-        """The application, made in each worker."""
-        return create_app(self._settings)
-
-
-def _finish(*_: object) -> None:
-    # gunicorn's own Ctrl-C cuts answers off; and workers with silent clients are no error now.
-    logging.getLogger("gunicorn.error").setLevel(logging.CRITICAL)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -119,6 +79,7 @@ def _listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind(address)
     except (socket.gaierror, UnicodeError) as error:
         raise InvalidParameter(

@@ -24,6 +24,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 
 from recommender.errors import StoreError, StoreFull
 from recommender.settings import Settings
+from recommender.spent import LISTENING, REDIS
 from recommender.store import embedded
 
 Client = Any
@@ -61,16 +62,20 @@ class Server:
     local: bool
 
 
-def connect(settings: Settings | None = None, *, patience: float = 20.0) -> Server:
+def connect(
+    settings: Settings | None = None, *, patience: float = 20.0, hurried: bool = False
+) -> Server:
     """The Redis of ``settings`` (the environment's by default), checked.
 
-    ``patience`` is how many seconds it may take for one answer. Raises StoreError where it is
+    ``patience`` is how many seconds it may take for one answer; where ``hurried``, a local server
+    that still reads its data is not waited for any longer. Raises StoreError where it is
     away, lacks the query engine, or would throw items out.
     """
     settings = settings or Settings.from_env()
     url = settings.redis_url or ""
     if settings.redis_url is None:
-        socket = str(embedded.start(settings.home))
+        # Two looks, at each of which redis-py tries twice.
+        socket = str(embedded.start(settings.home, patience / 4 if hurried else None))
         address = f"unix://{socket}"
         make: Callable[..., Client] = partial(redis.Redis, unix_socket_path=socket)
     else:
@@ -163,15 +168,22 @@ def _check_searches(client: Client, address: str, search: int) -> None:
 
 
 class translated:  # noqa: N801 (used like a function; a generator would cost the hot path 2 us)
-    """Turns what redis-py raises inside ``with translated():`` into StoreError with a remedy."""
+    """Turns what redis-py raises inside ``with translated():`` into StoreError with a remedy.
+
+    The time inside is Redis's, to whoever wants to know (see ``spent``).
+    """
 
     def __init__(self, address: str = "") -> None:
         self._at = f" at {address}" if address else ""
 
     def __enter__(self) -> None:
-        pass
+        self._spent = spent = LISTENING.get()
+        if spent is not None:
+            self._before = spent.enter(REDIS)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._spent is not None:
+            self._spent.enter(self._before)
         if isinstance(error, (redis.RedisError, RedisClusterException, OSError)):
             raise self._explained(error) from error
 

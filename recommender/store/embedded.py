@@ -87,14 +87,17 @@ def socket_path(home: Path) -> Path:
     return path
 
 
-def start(home: Path) -> Path:
+def start(home: Path, patience: float | None = None) -> Path:
     """Starts the local server unless it runs, waits until it answers, returns its socket.
 
-    Two processes may do this at once. Raises LocalServerError.
+    Two processes may do this at once. ``patience`` is how many seconds one that runs may take to
+    answer (None: as long as reading its data may take). Raises LocalServerError.
     """
     socket = socket_path(home)
-    if _answers(socket):
+    if _answers(socket, patience):
         return socket
+    if patience is not None and _listens(socket, patience):
+        raise LocalServerError("the local Redis is busy", remedy="Ask again in a few seconds")
     directory = _directory(socket)
     with _lock(directory):
         if not _listens(socket):
@@ -282,15 +285,16 @@ def _is_there(socket: Path) -> bool:
     return True
 
 
-def _client(socket: Path) -> redis.Redis:
-    return redis.Redis(unix_socket_path=str(socket), protocol=2, socket_timeout=60, retry=None)  # type: ignore[arg-type]
+def _client(socket: Path, patience: float | None = None) -> redis.Redis:
+    timeout = patience or 60
+    return redis.Redis(unix_socket_path=str(socket), protocol=2, socket_timeout=timeout, retry=None)  # type: ignore[arg-type]
 
 
-def _listens(socket: Path) -> bool:
+def _listens(socket: Path, patience: float | None = None) -> bool:
     if not _is_there(socket):
         return False
     try:
-        with _client(socket) as client:
+        with _client(socket, patience) as client:
             client.ping()
     except (redis.BusyLoadingError, redis.TimeoutError):
         return True  # it is there, busy or hanging: a second one must not get at its files
@@ -299,11 +303,11 @@ def _listens(socket: Path) -> bool:
     return True
 
 
-def _answers(socket: Path) -> bool:
+def _answers(socket: Path, patience: float | None = None) -> bool:
     if not _is_there(socket):
         return False
     try:
-        with _client(socket) as client:
+        with _client(socket, patience) as client:
             return bool(client.ping())
     except (redis.RedisError, OSError):
         return False

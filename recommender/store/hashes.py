@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from recommender.catalogue import vector_field
 from recommender.seen import SeenIds
@@ -81,16 +81,21 @@ def read_vector(client: Client, prefix: str, id: str, vector: str) -> bytes | No
     return blob
 
 
+def read_vectors(
+    client: Client, prefix: str, ids: Sequence[str], vector: str
+) -> list[bytes | None]:
+    """The same for each of some ids, in one round trip."""
+    return asked(client, [("HGET", prefix + id, vector_field(vector)) for id in ids])
+
+
 def scan(client: Client, prefix: str, batch: int = 1000) -> Iterator[list[bytes]]:
     """The keys that start with ``prefix``, in no order, in batches; some may come twice."""
-    keys: list[bytes] = []
-    with translated():
-        for key in client.scan_iter(match=f"{prefix}*", count=batch):
-            keys.append(key)
-            if len(keys) >= batch:
-                yield keys
-                keys = []
-    if keys:
+    found = client.scan_iter(match=f"{prefix}*", count=batch)
+    while True:
+        with translated():
+            keys = list(islice(found, batch))
+        if not keys:
+            return
         yield keys
 
 

@@ -17,7 +17,7 @@ from recommender.errors import IndexNotReady, StoreError
 from recommender.fields import KINDS, TAG_SEPARATOR
 from recommender.store.connection import Client, translated
 from recommender.store.hashes import WRITTEN_AT
-from recommender.store.packed import answered
+from recommender.store.packed import answered, asked
 from recommender.where import EVERYTHING, both
 
 TIMEOUT_MS = 10_000
@@ -73,12 +73,20 @@ class Knn:
 
 def knn(client: Client, query: Knn) -> list[Found]:
     """The nearest items, nearest first. Raises IndexNotReady without an index."""
+    return knn_each(client, [query])[0]
+
+
+def knn_each(client: Client, queries: Sequence[Knn]) -> list[list[Found]]:
+    """The same for each of some queries of one index, in one round trip."""
     try:
-        return _found(answered(client, _command(query)))
+        commands = [_command(query) for query in queries]
+        alone = len(commands) == 1
+        replies = [answered(client, commands[0])] if alone else asked(client, commands)
     except StoreError as error:
         if isinstance(error.__cause__, redis.ResponseError):
-            raise explained(error.__cause__, query.index) from error
+            raise explained(error.__cause__, queries[0].index) from error
         raise
+    return [_found(reply) for reply in replies]
 
 
 def _command(query: Knn) -> tuple[Any, ...]:

@@ -4,8 +4,8 @@
     flask recommender load ../posts --glob "*.md"
     flask run
 
-The list below a post is rendered here, by the engine and without HTTP; the same questions are
-answered over HTTP under /recommendations.
+The list below a post is rendered here, by the engine and without HTTP. Where scripts run the widget
+takes it over, asks under /recommendations, and tells the catalogue what was clicked.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def read_posts(folder: Path) -> dict[str, Post]:
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """The blog; ``config`` may name another Redis: REDIS_URL, RECOMMENDER_HOME."""
     app = Flask(__name__)
-    app.config.from_mapping(config or {})
+    # Events are taken from every reader, so that their clicks can be learned from.
+    app.config.from_mapping({"RECOMMENDER_EVENTS": "open", **(config or {})})
     recommendations.init_app(app)
     posts = read_posts(FOLDER)
 
@@ -88,7 +89,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     @app.get("/<slug>")
     def post(slug: str) -> str:
         shown = posts.get(f"{slug}.md") or abort(404)
-        return render_template("post.html", post=shown, related=related(posts, shown))
+        return render_template("post.html", post=shown, related=related(posts, shown), least=UNLIKE)
 
     @app.after_request
     def protect(response: Response) -> Response:
@@ -105,14 +106,12 @@ def related(posts: Mapping[str, Post], post: Post) -> list[Post]:
 
 
 def found(posts: Mapping[str, Post], words: str) -> list[Post]:
-    """The posts that fit the words best, by what they mean and by what they say."""
-    return answered(
-        posts, lambda known: known.search(words, limit=5, mode="hybrid", min_score=UNLIKE)
-    )
+    """The posts that fit the words best, by what they mean."""
+    return answered(posts, lambda known: known.search(words, limit=5, min_score=UNLIKE))
 
 
 def answered(posts: Mapping[str, Post], ask: Callable[[Recommender], Iterable[Hit]]) -> list[Post]:
-    """The posts that the catalogue answers with; none while it is away: the blog goes on."""
+    """The posts that the catalogue answers with; none while it is away."""
     try:
         return [posts[hit.id] for hit in ask(recommendations.catalogue("posts")) if hit.id in posts]
     except RecommenderError as error:
