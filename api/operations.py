@@ -47,7 +47,8 @@ similar = Operation(
     errors=SIMILAR, more="The item itself is never among them.",
 )  # fmt: skip
 similar_by_body = Operation(
-    "postSimilar", ASK, "The items most like one item, by conditions that nest", {200: answers.Results},
+    "postSimilar", ASK, "The items most like one item, by conditions that nest",
+    {200: answers.Results},
     bodies=[Body(bodies.Similar, {"nested conditions": NESTED})], errors=SIMILAR,
 )  # fmt: skip
 similar_to_each = Operation(
@@ -65,7 +66,8 @@ related = Operation(
     addresses.Related, errors=RELATED,
 )  # fmt: skip
 related_by_body = Operation(
-    "postRelated", ASK, "The stored neighbours of one item, by conditions that nest", {200: answers.Results},
+    "postRelated", ASK, "The stored neighbours of one item, by conditions that nest",
+    {200: answers.Results},
     bodies=[Body(bodies.Related, {"nested conditions": NESTED})], errors=RELATED,
 )  # fmt: skip
 search = Operation(
