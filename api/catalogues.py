@@ -10,7 +10,6 @@ from recommender import Recommender, Settings, Writer
 from recommender.errors import StoreError, UnknownCatalogue
 from recommender.store import catalogues, versions
 from recommender.store.connection import Server, connect
-from recommender.store.lane import Lane
 
 PATIENCE = 5.0
 """How many seconds Redis may take before a request is answered with a 503."""
@@ -23,7 +22,6 @@ class OpenCatalogues:
         self._settings = settings
         self._lock = threading.Lock()
         self._server: Server | None = None
-        self._lane: Lane | None = None
         self._failure: tuple[float, StoreError | None] = (0.0, None)
         self._open: dict[str, Recommender] = {}
         self._writers: dict[str, Writer] = {}
@@ -41,11 +39,7 @@ class OpenCatalogues:
 
     def written(self, name: str) -> bytes | None:
         """The token of the last write of the catalogue ``name``: see ``store.versions``."""
-        lane = self._lane
-        if lane is None:
-            self._lane = lane = Lane(self.server.client)
-        token: bytes | None = lane.ask(versions.question(name))
-        return token
+        return versions.read(self.server.client, name)
 
     def _connected(self, asked: float) -> Server:
         when, failure = self._failure

@@ -38,6 +38,8 @@ def unrouted(response: Response) -> Response:
 
 def _described(response: Response) -> Response:
     headers = response.headers
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault(ids.HEADER, ids.request_id())
+    if "X-Content-Type-Options" not in headers:
+        headers.add("X-Content-Type-Options", "nosniff")
+    if ids.HEADER not in headers:
+        headers.add(ids.HEADER, ids.request_id())
     return response

@@ -38,8 +38,13 @@ describe = Operation(
 )  # fmt: skip
 facets = Operation(
     "getFacets", CATALOGUES, "Values and counts of tags, ranges of numbers",
-    {200: kept.Facets}, addresses.Facets, errors=(*OPEN, errors.UnknownField),
+    {200: kept.Facets}, addresses.Facets, errors=(*OPEN, *MODEL, errors.UnknownField),
     more="Under conditions, if some are given: what is left to filter by.",
+)  # fmt: skip
+browse = Operation(
+    "browse", CATALOGUES, "The items, like nothing in particular", {200: answers.Results},
+    addresses.Browse, errors=(*OPEN, errors.UnknownField),
+    more="They have no score. Without an order they come in one that means nothing but stays.",
 )  # fmt: skip
 
 similar = Operation(

@@ -8,16 +8,20 @@ from flask import Blueprint, Flask, current_app
 from flask.blueprints import BlueprintSetupState
 
 from api import manners, problems
+from api.assets import assets
 from api.events import events
 from api.items import reading, writing
 from api.measuring import measure, metrics
+from api.page import page
 from api.reference import reference
 from api.state import EXTENSION, State
 from api.views import health, v1
 from api.widget import widget
 from recommender import Recommender, RecommenderError, Settings, Writer
 
-PARTS = (health, metrics, v1, reading, writing, events, widget, reference)
+PARTS = (
+    page, assets, widget, reference, v1, reading, writing, events, health, metrics,
+)  # fmt: skip
 """The blueprints that every instance consists of; they hold routes and no state."""
 
 

@@ -92,14 +92,16 @@ def document_of(error: RecommenderError) -> dict[str, Any]:
 def _ours(error: RecommenderError) -> Response:
     if isinstance(error, errors.UnknownCatalogue):
         opened().forget(error)
-    document = document_of(error)
-    status = document["status"]
-    response = _response(document)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    return advised(_response(document_of(error)), error)
+
+
+def advised(response: Response, error: RecommenderError) -> Response:
+    """The response with the headers that say when to ask again, or with what."""
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, errors.RateLimited):
         response.headers["Retry-After"] = str(error.seconds)
-    if status == HTTPStatus.UNAUTHORIZED:
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
 

@@ -118,12 +118,22 @@ def recommend(catalogue: str) -> Response:
 @v1.get("/<catalogue>/facets")
 @describes(operations.facets)
 def facets(catalogue: str) -> Response:
-    """Values and counts of tags, ranges of numbers, under some conditions."""
+    """Values and counts of tags, ranges of numbers, under some conditions, of what words find."""
     asked = address(addresses.Facets)
     engine = opened().get(catalogue)
-    found = engine.facets(asked.fields, where=asked.where)
+    found = engine.facets(
+        asked.fields, where=asked.where, text=asked.q, disjunctive=asked.disjunctive
+    )
     shaped = {facet.field: _shaped(facet) for facet in found}
     return answer({"catalogue": catalogue, "items": engine.count(asked.where), "facets": shaped})
+
+
+@v1.get("/<catalogue>/browse")
+@describes(operations.browse)
+def browse(catalogue: str) -> Response:
+    """The items under some conditions, like nothing in particular."""
+    asked = address(addresses.Browse)
+    return answer(opened().get(catalogue).browse(**asked.given()).to_dict())
 
 
 @health.get("/healthz")

@@ -7,16 +7,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from recommender import fallbacks
 from recommender import hits as shown_hits
+from recommender.errors import UnknownField
 from recommender.items import Hit, Results
 from recommender.question import Question
 from recommender.ranked import Ranked, condition
-from recommender.store import pools, query
+from recommender.store import candidates, pools, query
 from recommender.store.connection import Client, processes
-from recommender.store.pools import Pool
+from recommender.store.pools import Pool, Row
 from recommender.view import Filter, View, policy_of, pool_of
 from recommender.where import EVERYTHING
-from recommender.wishes import Where, page_of, ranking_of, shares_of
+from recommender.wishes import Page, Where, page_of, ranking_of, shares_of
 
 
 class Answering:
@@ -113,6 +115,32 @@ class Answering:
         exact = bool(asked.get("exact"))
         found = self.results(view, vector, shown, page.limit, exact, began)
         return replace(found, next=pools.following(token, taken.offset))
+
+    def browsed(self, view: View, order: str | None, page: Page, began: float) -> Results:
+        """The items that pass the page's filter, by the number ``order`` or as the index has them.
+
+        Raises UnknownField ("order") where it is no number.
+        """
+        numbers = [n for n, field in view.entry.catalogue.fields.items() if field.type == "number"]
+        if order is not None and order not in numbers:
+            raise UnknownField("order", order, numbers)
+        view.wanted(page.fields)
+        base = view.parse(page.where)
+        keys = [] if base is None else self._browsed(order, base, page.end)
+        rows = [Row(view.id_of(key), None, None, "browse") for key in keys[page.offset : page.end]]
+        shown = shown_hits.made(self._client, view, rows, page.fields, {})
+        return self.results(view, view.entry.catalogue.vector(None), shown, page.limit, True, began)
+
+    def _browsed(self, order: str | None, base: str, end: int) -> list[bytes]:
+        """The first ``end`` keys: those that have the number, then the others."""
+        first: list[bytes] = []
+        if order is not None:
+            first = fallbacks.greatest(self._client, self._name, order, base, end)[:end]
+        if len(first) >= end:
+            return first
+        command = candidates.some(self._name, base, end + len(first))
+        [rest] = candidates.keys(self._client, self._name, [command])
+        return list(dict.fromkeys([*first, *rest]))[:end]
 
     def results(
         self,

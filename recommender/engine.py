@@ -7,15 +7,16 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from recommender import listing, presets, vectors
+from recommender import faceting, listing, presets, vectors
 from recommender import seeds as seeding
 from recommender.answering import Answering
-from recommender.arguments import MAX_NAMES, check_names, check_text
+from recommender.arguments import check_names, check_text
 from recommender.asking import Asking, unknown_item
 from recommender.catalogue import Catalogue
-from recommender.errors import IndexNotReady, InvalidParameter, UnknownField, UnknownItem, brief
+from recommender.errors import IndexNotReady, InvalidParameter, UnknownItem, brief
 from recommender.events import Event
 from recommender.items import Facet, Item, Results
+from recommender.lexical import mode_of
 from recommender.question import Question
 from recommender.seeds import Strategy
 from recommender.settings import Settings
@@ -25,8 +26,9 @@ from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server, connect, processes
 from recommender.store.index import IndexState
 from recommender.view import View
-from recommender.where import parse
+from recommender.where import parse, without
 from recommender.wishes import (
+    POOL,
     Where,
     Wishes,
     check_known,
@@ -298,20 +300,58 @@ class Recommender:
         return Item(id, view.unpacked(pairs), view.given_vectors(pairs))
 
     @ranking
-    def facets(self, fields: Sequence[str] | None = None, *, where: Where = ()) -> list[Facet]:
+    def facets(
+        self,
+        fields: Sequence[str] | None = None,
+        *,
+        where: Where = (),
+        text: str | None = None,
+        disjunctive: bool = False,
+    ) -> list[Facet]:
         """For each tag the count of every label under ``where``, for each number its range.
 
         ``fields`` None means all tags and numbers. At most 1,000 labels a tag, most frequent first.
-        Raises UnknownField for a field that has no facets.
+        With a ``text`` only its 240 best candidates are counted, as a hybrid search finds them
+        under the same conditions. ``disjunctive`` leaves out of each field's counts the plain
+        conditions on that field itself, as beside boxes to tick: of ``genres=Drama`` the other
+        genres keep their counts. Raises UnknownField for a field that has no facets, and
+        InvalidParameter.
         """
-        catalogue = self._fresh().entry.catalogue
-        able = [name for name, spec in catalogue.fields.items() if spec.type in ("tag", "number")]
-        wanted = able if fields is None else check_names("fields", fields, MAX_NAMES)
-        for name in wanted:
-            if name not in able:
-                raise UnknownField("fields", name, able)
-        condition = parse(where, catalogue)
-        return [self._facet(name, catalogue.fields[name].type, condition) for name in wanted]
+        view = self._fresh()
+        catalogue = view.entry.catalogue
+        found = []
+        answers: dict[str | None, Results] = {}
+        for name in faceting.wanted(catalogue, fields):
+            conditions = without(where, name) if disjunctive else where
+            condition = parse(conditions, catalogue)
+            if text is None:
+                found.append(faceting.counted(self._client, view, name, condition))
+                continue
+            if condition not in answers:
+                answers[condition] = self._best(view, text, conditions)
+            found.append(faceting.among(answers[condition], name, catalogue))
+        return found
+
+    @ranking
+    def browse(
+        self,
+        *,
+        order: str | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        where: Where = (),
+        fields: Sequence[str] | None = None,
+    ) -> Results:
+        """The items under ``where``, like nothing in particular: the hits have no score.
+
+        With ``order``, a number field, the greatest come first and what has none last; without it
+        they come in the index's own order, which means nothing but stays. Raises InvalidParameter,
+        UnknownField.
+        """
+        began = time.perf_counter()
+        view = self._fresh()
+        wishes: Wishes = {"limit": limit, "offset": offset, "where": where, "fields": fields}
+        return self._answering.browsed(view, order, page_of(wishes), began)
 
     @ranking
     def count(self, where: Where = ()) -> int:
@@ -334,14 +374,11 @@ class Recommender:
         name = wishes.get("preset")
         return wishes if name is None else with_preset(wishes, presets.find(catalogue, name))
 
-    def _facet(self, name: str, kind: str, condition: str | None) -> Facet:
-        if condition is None:
-            return Facet(name, kind)
-        if kind == "tag":
-            counts = query.tag_counts(self._client, self.name, condition, name)
-            return Facet(name, kind, values=counts, count=len(counts))
-        count, low, high = query.number_range(self._client, self.name, condition, name)
-        return Facet(name, kind, count=count, min=low, max=high) if count else Facet(name, kind)
+    def _best(self, view: View, text: str, where: Where) -> Results:
+        """What a facet counts where there is a text: its best candidates."""
+        mode = mode_of(view.entry.catalogue) or "vector"  # which then says what is missing
+        names = faceting.wanted(view.entry.catalogue, None)
+        return self.search(text, mode=mode, where=where, limit=POOL, fields=names)
 
     def _fresh(self, age: float = FRESH_SECONDS) -> View:
         """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile.

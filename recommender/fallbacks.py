@@ -112,17 +112,17 @@ def fill(
             keys = _sharing(client, catalogue.name, fallback.field, seed, base, rows)
         else:
             span = (spans or {}).get(fallback.field)
-            keys = _greatest(client, catalogue.name, fallback.field, base, rows, span)
+            keys = greatest(client, catalogue.name, fallback.field, base, rows, span)
         fresh = [id for key in keys if (id := key[cut:].decode()) not in shown][:wanted]
         shown.update(fresh)
         found += [(id, fallback.kind) for id in fresh]
     return found
 
 
-def _greatest(
-    client: Client, index: str, field: str, base: str, rows: int, span: Span | None
+def greatest(
+    client: Client, index: str, field: str, base: str, rows: int, span: Span | None = None
 ) -> list[bytes]:
-    """Keys by a falling number, ties by key; what has none is left out."""
+    """Keys by a falling number, ties by key, at least ``rows``; what has none is left out."""
     unpack = KINDS["number"].unpack
     numbered: list[tuple[float, bytes]] = []
     # The engine sorts all that passes, so it is given the upper part first, where that may do.

@@ -85,6 +85,17 @@ STOP_WORDS = frozenset(
 INSIDE_WORDS = re.compile(r"[^\W_]+(?:_+[^\W_]+)*")
 
 
+def mode_of(catalogue: Catalogue) -> Mode | None:
+    """How words are best searched for here: hybrid where there are text fields and a model.
+
+    None where there is neither: no word can be asked for.
+    """
+    is_embedded = next(iter(catalogue.vectors.values())).embedder != "given"
+    if text_fields(catalogue):
+        return "hybrid" if is_embedded else "text"
+    return "vector" if is_embedded else None
+
+
 def check_mode(mode: Any, semantic_ratio: Any, catalogue: Catalogue) -> None:
     """``mode`` is one of MODES, ``semantic_ratio`` None, RRF or 0..1.
 

@@ -13,7 +13,7 @@ from recommender.calibration import Calibration, check_min_relevance
 from recommender.catalogue import vector_field
 from recommender.errors import IndexNotReady
 from recommender.fields import KINDS
-from recommender.items import Hit
+from recommender.items import Facet, Hit
 from recommender.store import hashes, query
 from recommender.store.candidates import MAX_FILTER, Known
 from recommender.store.catalogues import Entry
@@ -38,8 +38,8 @@ class View:
     ``seen`` is when Redis was last asked for it, in the seconds of a monotonic clock; ``is_whole``
     is whether its index was filled then, ``items`` how many that held. ``version`` is the token of
     the last write that it knows of, None while one is under way, and ``processes`` how many Redis
-    processes had been met when that was asked. ``known``, ``frequencies`` and
-    ``spans`` remember what was counted in it.
+    processes had been met when that was asked. ``known``, ``frequencies``,
+    ``spans`` and ``facets`` remember what was counted in it.
     """
 
     def __init__(self, entry: Entry, version: bytes | None = None) -> None:
@@ -65,6 +65,7 @@ class View:
         self.known = Known()
         self.frequencies = Frequencies()
         self.spans: dict[str, tuple[float, query.Span | None]] = {}
+        self.facets: dict[tuple[str, str], Facet] = {}
 
     def wanted(self, fields: Sequence[str] | None) -> list[str]:
         """The names of the fields to return."""

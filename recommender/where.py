@@ -79,6 +79,19 @@ def parse(where: Any, catalogue: Catalogue) -> str | None:
     return f"({_joined(parts, ' ')})" if parts else EVERYTHING
 
 
+def without(where: Any, field: str) -> Any:
+    """``where`` without the plain conditions on ``field``; groups stay as they are."""
+    conditions = [where] if isinstance(where, (str, Mapping)) else where
+    if not isinstance(conditions, (list, tuple)):
+        return where
+    return [each for each in conditions if not _is_on(each, field)]
+
+
+def _is_on(condition: Any, field: str) -> bool:
+    found = CONDITION.fullmatch(condition) if isinstance(condition, str) else None
+    return found is not None and found[1] == field
+
+
 def any_of(field: str, value: Any) -> str:
     """The filter, as the engine's own text, that an item has this number, or one of these labels.
 

@@ -105,3 +105,38 @@ def test_all_tags_and_numbers_are_the_default_and_nothing_else_has_facets(films:
         with pytest.raises(UnknownField) as caught:
             shop.facets([name])
         assert caught.value.parameter == "fields"
+
+
+def test_a_field_counts_without_its_own_conditions_where_that_is_asked_for(films: Open) -> None:
+    shop = films(
+        {"genres": ["War"], "lang": "en", "year": 1990},
+        {"genres": ["Drama"], "lang": "en", "year": 2000},
+        {"genres": ["Drama"], "lang": "fr", "year": 2010},
+    )
+    where = ["genres=War", "lang=en"]
+    genres, lang, year = shop.facets(where=where, disjunctive=True)
+    assert (genres.values, lang.values) == ({"Drama": 1, "War": 1}, {"en": 1})
+    assert (year.min, year.max) == (1990, 1990)
+    [spread] = shop.facets(["year"], where=["year>=2000", "genres=Drama"], disjunctive=True)
+    assert (spread.count, spread.min, spread.max) == (2, 2000, 2010)
+    [group] = shop.facets(["genres"], where={"any": ["genres=War"]}, disjunctive=True)
+    assert group.values == {"War": 1}
+
+
+def test_with_a_text_only_its_best_candidates_are_counted(films: Open) -> None:
+    dogs = [{"title": "dog", "genres": ["Pets", "PETS"[:2]], "year": i} for i in range(3)]
+    rest = [{"title": "war", "genres": ["pets"], "lang": "en", "year": 50 + i} for i in range(4)]
+    shop = films(*dogs, *rest)  # its vectors are given, so that words alone find
+    genres, lang, year = shop.facets(text="dog")
+    assert (genres.values, lang.values) == ({"PE": 3, "Pets": 3}, {})
+    assert (year.count, year.min, year.max) == (3, 0, 2)
+    assert shop.facets(["lang"], text="war", where="year>51")[0].values == {"en": 2}
+    [own] = shop.facets(["year"], text="war", where="year>51", disjunctive=True)
+    assert (own.count, own.min) == (4, 50)
+    assert shop.facets(["genres"], text="war")[0].values == {"pets": 4}
+
+
+def test_no_more_than_240_candidates_are_counted(films: Open) -> None:
+    shop = films(*[{"title": "dog", "genres": ["Pets"]} for _ in range(300)])
+    assert shop.facets(["genres"], text="dog")[0].values == {"Pets": 240}
+    assert shop.facets(["genres"])[0].values == {"Pets": 300}

@@ -33,6 +33,7 @@ recommender.nearby recommender.tracking
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
 = recommender.asking recommender.words recommender.hits recommender.proposals
+recommender.faceting
 = recommender.candidates
 = recommender.scored
 = recommender.problem

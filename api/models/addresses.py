@@ -70,6 +70,32 @@ class Facets(Address):
         Field(description="Tags and numbers; all, where it is not given", examples=[["genres"]]),
     ] = None  # type: ignore[assignment]
     where: Conditions = DEFAULTS["where"]
+    q: Annotated[
+        str,
+        AfterValidator(lambda value: check_text("q", value)),
+        Field(
+            description="Words: only their 240 best candidates are counted",
+            examples=["robots"],
+            json_schema_extra={"minLength": 1, "maxLength": MAX_TEXT_CHARS},
+        ),
+    ] = None  # type: ignore[assignment]
+    disjunctive: Annotated[
+        bool,
+        AsFlag,
+        Field(description="Leaves out of a field's counts the conditions on that field itself"),
+    ] = False
+
+
+class Browse(Address):
+    """A question for what is there, like nothing in particular."""
+
+    order: Annotated[
+        str, Field(description="A number field: the greatest first", examples=["year"])
+    ] = None  # type: ignore[assignment]
+    limit: Annotated[wish.Limit, AsWhole] = DEFAULTS["limit"]
+    offset: Annotated[wish.Offset, AsWhole] = DEFAULTS["offset"]
+    where: Conditions = DEFAULTS["where"]
+    fields: FieldNames = DEFAULTS["fields"]
 
 
 class Listed(Address):

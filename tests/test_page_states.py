@@ -1,0 +1,50 @@
+"""The web page where there is little to show: no catalogue, one alone, one without an index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from page_site import NUMBERS, ODD
+from selectolax.lexbor import LexborHTMLParser as Tree
+
+from api import create_app
+from recommender import Settings
+from recommender.store import index
+from recommender.store.connection import Server
+
+ROWS = [{"id": f"n{i}", "size": i, "v": [1, i]} for i in range(3)]
+
+
+def test_no_catalogue_says_what_to_do(server: Server, settings: Settings) -> None:
+    answer = create_app(settings).test_client().get("/")
+    assert answer.status_code == 200
+    assert "recommender load" in answer.text
+
+
+def test_the_only_catalogue_is_opened_at_once(settings: Settings, load: Any) -> None:
+    client = create_app(settings).test_client()
+    load(NUMBERS, ROWS)
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/c/numbers")
+    chosen = Tree(client.get("/?all=").text)
+    assert [node.text() for node in chosen.css(".shelf a")] == ["numbers"]
+
+
+def test_a_catalogue_without_an_index_says_so(
+    server: Server, settings: Settings, load: Any
+) -> None:
+    client = create_app(settings).test_client()
+    load(NUMBERS, ROWS)
+    load(ODD, [{"id": "a", "title": "A", "v": [1, 2]}])
+    index.drop(server.client, "odd", 1)
+    answer = client.get("/c/odd")
+    assert (answer.status_code, "has no index yet" in answer.text) == (503, True)
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "Being loaded" in client.get("/").text
+
+
+def test_an_empty_catalogue_says_so(settings: Settings, load: Any) -> None:
+    load(NUMBERS, ROWS[:1])
+    client = create_app(settings).test_client()
+    nothing = Tree(client.get("/c/numbers?like=n0").text)
+    assert nothing.css_first(".notice").text(strip=True).startswith("Nothing found")
