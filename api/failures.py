@@ -14,8 +14,16 @@ from recommender.errors import RecommenderError
 RETRY = {
     "Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}},
 }
+RATE = {
+    name: {"description": text, "schema": {"type": "integer", "minimum": 0}}
+    for name, text in (
+        ("RateLimit-Limit", "Requests that the rate allows"),
+        ("RateLimit-Remaining", "Those that are left"),
+        ("RateLimit-Reset", "Seconds until its window ends"),
+    )
+}
 HEADERS: dict[int, dict[str, Any]] = {
-    401: {"WWW-Authenticate": {"schema": {"type": "string"}}}, 429: RETRY, 503: RETRY,
+    401: {"WWW-Authenticate": {"schema": {"type": "string"}}}, 429: {**RETRY, **RATE}, 503: RETRY,
 }  # fmt: skip
 
 UNFIT = "the value cannot be, or is needed and missing"

@@ -52,7 +52,8 @@ similar = Operation(
     errors=SIMILAR, more="The item itself is never among them.",
 )  # fmt: skip
 similar_by_body = Operation(
-    "postSimilar", ASK, "The same, with conditions that nest", {200: answers.Results},
+    "postSimilar", ASK, "The items most like one item, by conditions that nest",
+    {200: answers.Results},
     bodies=[Body(bodies.Similar, {"nested conditions": NESTED})], errors=SIMILAR,
 )  # fmt: skip
 similar_to_each = Operation(
@@ -66,11 +67,12 @@ similar_to_each = Operation(
     " place and costs the others nothing. The ids times the limit may be 10,000.",
 )  # fmt: skip
 related = Operation(
-    "getRelated", ASK, "The neighbours that are stored for one item", {200: answers.Results},
+    "getRelated", ASK, "The stored neighbours of one item", {200: answers.Results},
     addresses.Related, errors=RELATED,
 )  # fmt: skip
 related_by_body = Operation(
-    "postRelated", ASK, "The same, with conditions that nest", {200: answers.Results},
+    "postRelated", ASK, "The stored neighbours of one item, by conditions that nest",
+    {200: answers.Results},
     bodies=[Body(bodies.Related, {"nested conditions": NESTED})], errors=RELATED,
 )  # fmt: skip
 search = Operation(
