@@ -83,6 +83,7 @@ FIT: dict[str, Any] = {
     "boosts": ["0.3*near(year,8)", "0.2*overlap(genres)"],
     "fallbacks": ["latest(year)"],
     "group_by": "first",
+    "order": "year",
     "preset": "newer",
     "next": "start",
 }
