@@ -51,13 +51,13 @@ def revalidate() -> Response | None:
     latest = None
     if known := request.headers.get("If-None-Match"):
         latest = opened().written(name)
-        if latest and (tag := _tag_of(latest)) in known:  # quoted, so only as a whole
+        if latest and (tag := _tag_here(latest)) in known:  # quoted, so only as a whole
             return _not_modified(tag, policy_of(state().settings))
     engine = opened().get(name)
     processes = engine.processes
     version = engine.version(latest)
     if version is not None and not _is_passing(engine):
-        g.recommender_kept = _Kept(_tag_of(version), engine, processes)
+        g.recommender_kept = _Kept(_tag_here(version), engine, processes)
     return None
 
 
@@ -98,14 +98,23 @@ class _Empty(Response):
 
 
 def _not_modified(tag: str, policy: str) -> Response:
-    headers = [("ETag", f"W/{tag}"), ("Cache-Control", policy), ("Vary", "Accept-Encoding")]
-    return _Empty(status=304, headers=headers)
+    return _Empty(status=304, headers=headers_of(tag, policy))
 
 
-def _tag_of(version: bytes) -> str:
-    path = request.path.encode("utf-8", "surrogatepass")
-    asked = b"\0".join((FORMAT, version, path, request.query_string))
+def headers_of(tag: str, policy: str) -> list[tuple[str, str]]:
+    """What a 304 says of the answer that still holds."""
+    return [("ETag", f"W/{tag}"), ("Cache-Control", policy), ("Vary", "Accept-Encoding")]
+
+
+def tag_of(version: bytes, path: bytes, query: bytes) -> str:
+    """The tag, quoted, of what an address gives in this version of its catalogue."""
+    asked = b"\0".join((FORMAT, version, path, query))
     return f'"{blake2b(asked, digest_size=12).hexdigest()}"'
+
+
+def _tag_here(version: bytes) -> str:
+    path = request.path.encode("utf-8", "surrogatepass")
+    return tag_of(version, path, request.query_string)
 
 
 def _is_passing(engine: Recommender) -> bool:

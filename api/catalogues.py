@@ -7,6 +7,7 @@ import time
 from copy import copy
 
 from recommender import Recommender, Settings, Writer
+from recommender.catalogue import check_name
 from recommender.errors import StoreError, UnknownCatalogue
 from recommender.store import catalogues, versions
 from recommender.store.connection import Server, connect
@@ -38,8 +39,11 @@ class OpenCatalogues:
             return self._server
 
     def written(self, name: str) -> bytes | None:
-        """The token of the last write of the catalogue ``name``: see ``store.versions``."""
-        return versions.read(self.server.client, name)
+        """The token of the last write of the catalogue ``name``: see ``store.versions``.
+
+        Raises InvalidParameter for what is no name: it might lead to another key.
+        """
+        return versions.read(self.server.client, check_name(name))
 
     def _connected(self, asked: float) -> Server:
         when, failure = self._failure

@@ -7,6 +7,8 @@ from flask import Blueprint, Flask, Response, request
 from api import caching, crossing, ids, packing, rates
 from recommender import Settings
 
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+
 
 def attach(blueprint: Blueprint, settings: Settings) -> None:
     """Gives all routes of ``blueprint`` and of what it nests the manners of ``settings``."""
@@ -39,7 +41,7 @@ def unrouted(response: Response) -> Response:
 def _described(response: Response) -> Response:
     headers = response.headers
     if "X-Content-Type-Options" not in headers:
-        headers.add("X-Content-Type-Options", "nosniff")
+        headers.add(*NO_SNIFFING)
     if ids.HEADER not in headers:
         headers.add(ids.HEADER, ids.request_id())
     return response

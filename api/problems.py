@@ -43,7 +43,7 @@ RETRY_SECONDS = 2
 
 def register(part: Flask | Blueprint) -> None:
     """Makes every error of an application, or of a blueprint's own routes, a problem document."""
-    part.register_error_handler(RecommenderError, _ours)
+    part.register_error_handler(RecommenderError, answer_to)
     part.register_error_handler(HTTPException, _http)
     part.register_error_handler(Exception, _unexpected)
     for code in default_exceptions:  # by its code an application's own handler would go first
@@ -89,7 +89,8 @@ def document_of(error: RecommenderError) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _ours(error: RecommenderError) -> Response:
+def answer_to(error: RecommenderError) -> Response:
+    """The problem document of an error of ours, with the headers that belong to it."""
     if isinstance(error, errors.UnknownCatalogue):
         opened().forget(error)
     return advised(_response(document_of(error)), error)

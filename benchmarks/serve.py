@@ -218,7 +218,7 @@ def _mixed(load: Load, rows: Sequence[dict[str, str]]) -> list[str]:
             lines.append(_line(SIMILAR, id=id, limit=number))
             lines.append(_line("/v1/fashion/search", q=row["name"]))
         if number % 16 == 0:
-            lines.append(_line(SIMILAR, id=id, diversity=0.3, boosts="0.3*recent(year)"))
+            lines.append(_line(SIMILAR, id=id, diversity=0.3, boosts="0.3*near(year,8)"))
             body = json.dumps({"like": [id, load.ids[number - 1]], "unlike": [load.ids[-1]]})
             lines.append(f"POST /v1/fashion/recommend - {body}")
             lines.append(f"GET /v1/none-{number}/similar?id=a -")

@@ -146,12 +146,13 @@ def test_every_request_leaves_a_line_that_adds_up(shell: Shell) -> None:
     assert found["bytes"] > 200
 
 
-def test_the_log_says_bytes_as_they_were_sent(shell: Shell) -> None:
+def test_the_log_says_what_was_sent(shell: Shell) -> None:
     with running(shell) as one:
         before = len(one.lines(1))
         answer = one.client.get("/v1/films/similar", id="film 1")
         [line] = one.lines(before + 1)[before:]
     assert line["bytes"] == len(answer.body)
+    assert line["id"] == answer.headers["X-Request-Id"]
 
 
 @pytest.mark.parametrize(
