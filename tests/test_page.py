@@ -469,6 +469,7 @@ def test_a_key_is_asked_for_and_kept_by_the_tab(
         page.reload()
         expect(page.locator(".card .title").first).to_have_text("Seven Samurai")
         assert key not in page.url
+        assert '-H "X-API-Key: $KEY"' in (page.locator("[data-curl]").text_content() or "")
         page.evaluate("sessionStorage.clear()")
         page.fill("#q", "shark")
         expect(page.get_by_role("alert")).to_contain_text("This API needs a key")
