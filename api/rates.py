@@ -13,7 +13,7 @@ from recommender import Settings
 from recommender.errors import RateLimited, StoreFull
 from recommender.store import rates
 
-EXEMPT = frozenset(("health", "metrics", "widget", "assets"))
+EXEMPT = frozenset(("assets", "health", "metrics", "reference", "widget"))
 """Parts that are never refused: for those who watch the server, and files that cost nothing."""
 
 NETWORK_BITS = 64

@@ -136,6 +136,8 @@ def test_health_and_options_are_never_refused(server: Server, settings: Settings
             assert ask(client, "/healthz").status == 200
             assert ask(client, "/readyz").status == 200
             assert client.send("OPTIONS", PATH).status == 200
+            assert ask(client, "/metrics").status == 200
+            assert ask(client, "/widget.js").status == 200
         assert [ask(client).status for _ in range(2)] == [200, 429]
 
 
