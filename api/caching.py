@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from flask import Response, g, request
 
-from api.state import opened
+from api.state import opened, state
 from recommender import Recommender, Settings
 
 FORMAT = b"1"
@@ -28,7 +28,6 @@ FORMAT = b"1"
 
 NOT_KEPT = "no-store"
 READ = ("GET", "HEAD")
-KEPT = (200, 304)
 
 
 def policy_of(settings: Settings) -> str:
@@ -52,14 +51,13 @@ def revalidate() -> Response | None:
     latest = None
     if known := request.headers.get("If-None-Match"):
         latest = opened().written(name)
-        if latest and (tag := _tag_of(latest)) in known:  # quoted, so only as a whole
-            g.recommender_kept = _Kept(tag)
-            return _not_modified()
+        if latest and (tag := _tag_here(latest)) in known:  # quoted, so only as a whole
+            return _not_modified(tag, policy_of(state().settings))
     engine = opened().get(name)
     processes = engine.processes
     version = engine.version(latest)
     if version is not None and not _is_passing(engine):
-        g.recommender_kept = _Kept(_tag_of(version), engine, processes)
+        g.recommender_kept = _Kept(_tag_here(version), engine, processes)
     return None
 
 
@@ -68,16 +66,15 @@ def keep(response: Response, policy: str = NOT_KEPT) -> Response:
 
     ``policy`` is the Cache-Control of an answer with an ETag.
     """
-    kept: _Kept | None = g.pop("recommender_kept", None)
     headers = response.headers
     if "Cache-Control" in headers:
         return response
-    if kept is None or response.status_code not in KEPT or kept.is_broken:
+    kept: _Kept | None = g.pop("recommender_kept", None)
+    if kept is None or response.status_code != 200 or kept.is_broken:
         headers.add("Cache-Control", NOT_KEPT)
         return response
     if request.headers.get("If-None-Match", "").strip() == "*":
-        response = _not_modified()
-        headers = response.headers
+        return _not_modified(kept.tag, policy)
     headers.add("ETag", f"W/{kept.tag}")
     headers.add("Cache-Control", policy)
     return response
@@ -87,27 +84,37 @@ class _Kept(NamedTuple):
     """An answer's tag, and how many Redis processes its engine had met when it began."""
 
     tag: str
-    engine: Recommender | None = None
-    processes: int = 0
+    engine: Recommender
+    processes: int
 
     @property
     def is_broken(self) -> bool:
         """Whether Redis was restarted since: then the index may have been half full."""
-        return self.engine is not None and self.engine.processes != self.processes
+        return self.engine.processes != self.processes
 
 
 class _Empty(Response):
     default_mimetype = None
 
 
-def _not_modified() -> Response:
-    return _Empty(status=304)
+def _not_modified(tag: str, policy: str) -> Response:
+    return _Empty(status=304, headers=headers_of(tag, policy))
 
 
-def _tag_of(version: bytes) -> str:
-    path = request.path.encode("utf-8", "surrogatepass")
-    asked = b"\0".join((FORMAT, version, path, request.query_string))
+def headers_of(tag: str, policy: str) -> list[tuple[str, str]]:
+    """What a 304 says of the answer that still holds."""
+    return [("ETag", f"W/{tag}"), ("Cache-Control", policy), ("Vary", "Accept-Encoding")]
+
+
+def tag_of(version: bytes, path: bytes, query: bytes) -> str:
+    """The tag, quoted, of what an address gives in this version of its catalogue."""
+    asked = b"\0".join((FORMAT, version, path, query))
     return f'"{blake2b(asked, digest_size=12).hexdigest()}"'
+
+
+def _tag_here(version: bytes) -> str:
+    path = request.path.encode("utf-8", "surrogatepass")
+    return tag_of(version, path, request.query_string)
 
 
 def _is_passing(engine: Recommender) -> bool:

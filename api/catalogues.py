@@ -7,10 +7,10 @@ import time
 from copy import copy
 
 from recommender import Recommender, Settings, Writer
+from recommender.catalogue import check_name
 from recommender.errors import StoreError, UnknownCatalogue
 from recommender.store import catalogues, versions
 from recommender.store.connection import Server, connect
-from recommender.store.lane import Lane
 
 PATIENCE = 5.0
 """How many seconds Redis may take before a request is answered with a 503."""
@@ -23,7 +23,6 @@ class OpenCatalogues:
         self._settings = settings
         self._lock = threading.Lock()
         self._server: Server | None = None
-        self._lane: Lane | None = None
         self._failure: tuple[float, StoreError | None] = (0.0, None)
         self._open: dict[str, Recommender] = {}
         self._writers: dict[str, Writer] = {}
@@ -40,12 +39,11 @@ class OpenCatalogues:
             return self._server
 
     def written(self, name: str) -> bytes | None:
-        """The token of the last write of the catalogue ``name``: see ``store.versions``."""
-        lane = self._lane
-        if lane is None:
-            self._lane = lane = Lane(self.server.client)
-        token: bytes | None = lane.ask(versions.question(name))
-        return token
+        """The token of the last write of the catalogue ``name``: see ``store.versions``.
+
+        Raises InvalidParameter for what is no name: it might lead to another key.
+        """
+        return versions.read(self.server.client, check_name(name))
 
     def _connected(self, asked: float) -> Server:
         when, failure = self._failure

@@ -7,15 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api.describing import Operation
-from api.problems import status_of
+from api.problems import status_of_kind
 from recommender import errors
 from recommender.errors import RecommenderError
 
 RETRY = {
     "Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}},
 }
+RATE = {
+    name: {"description": text, "schema": {"type": "integer", "minimum": 0}}
+    for name, text in (
+        ("RateLimit-Limit", "Requests that the rate allows"),
+        ("RateLimit-Remaining", "Those that are left"),
+        ("RateLimit-Reset", "Seconds until its window ends"),
+    )
+}
 HEADERS: dict[int, dict[str, Any]] = {
-    401: {"WWW-Authenticate": {"schema": {"type": "string"}}}, 429: RETRY, 503: RETRY,
+    401: {"WWW-Authenticate": {"schema": {"type": "string"}}}, 429: {**RETRY, **RATE}, 503: RETRY,
 }  # fmt: skip
 
 UNFIT = "the value cannot be, or is needed and missing"
@@ -93,7 +101,7 @@ def _of_key(key: str) -> Iterator[Told]:
 def _of_errors(operation: Operation) -> Iterator[Told]:
     for kind in operation.errors:
         code = "unknown_field" if kind is errors.UnknownField else kind.code
-        yield status_of(kind), code, _said(kind)
+        yield status_of_kind(kind), code, _said(kind)
     if 400 in operation.answers:
         yield 400, "all_rejected", "not one record could be kept"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from random import getrandbits
+from typing import Any
 
 from flask import g, request
 
@@ -16,8 +17,12 @@ def request_id() -> str:
 
     An application that gives its requests ids there, before it comes to ours, is asked for them.
     """
-    known = g.get("request_id") or request.headers.get(HEADER)
-    if not (isinstance(known, str) and OWN.fullmatch(known)):
-        known = f"{getrandbits(64):016x}"
+    known = fitting(g.get("request_id") or request.headers.get(HEADER))
     g.request_id = known
     return known
+
+
+def fitting(given: Any) -> str:
+    """``given`` if it can be an id, else a new one."""
+    is_one = isinstance(given, str) and OWN.fullmatch(given)
+    return given if is_one else f"{getrandbits(64):016x}"

@@ -7,6 +7,8 @@ from flask import Blueprint, Flask, Response, request
 from api import caching, crossing, ids, packing, rates
 from recommender import Settings
 
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+
 
 def attach(blueprint: Blueprint, settings: Settings) -> None:
     """Gives all routes of ``blueprint`` and of what it nests the manners of ``settings``."""
@@ -38,6 +40,8 @@ def unrouted(response: Response) -> Response:
 
 def _described(response: Response) -> Response:
     headers = response.headers
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault(ids.HEADER, ids.request_id())
+    if "X-Content-Type-Options" not in headers:
+        headers.add(*NO_SNIFFING)
+    if ids.HEADER not in headers:
+        headers.add(ids.HEADER, ids.request_id())
     return response

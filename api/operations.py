@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.describing import ASK, CATALOGUES, EVENTS, HEALTH, ITEMS, Body, Operation
-from api.models import addresses, answers, bodies, events, items
+from api.models import addresses, answers, bodies, events, items, kept
 from recommender import errors
 
 OPEN = (errors.UnknownCatalogue, errors.InvalidCatalogue, errors.IndexNotReady, errors.StoreError)
@@ -29,16 +29,16 @@ NESTED: dict[str, Any] = {
 }
 
 list_catalogues = Operation(
-    "listCatalogues", CATALOGUES, "The names of all catalogues", {200: answers.Catalogues},
+    "listCatalogues", CATALOGUES, "The names of all catalogues", {200: kept.Catalogues},
     errors=(errors.StoreError,),
 )  # fmt: skip
 describe = Operation(
     "getCatalogue", CATALOGUES, "One catalogue: fields, vectors, counts, presets",
-    {200: answers.Catalogue}, errors=OPEN,
+    {200: kept.Catalogue}, errors=OPEN,
 )  # fmt: skip
 facets = Operation(
     "getFacets", CATALOGUES, "Values and counts of tags, ranges of numbers",
-    {200: answers.Facets}, addresses.Facets, errors=(*OPEN, *MODEL, errors.UnknownField),
+    {200: kept.Facets}, addresses.Facets, errors=(*OPEN, *MODEL, errors.UnknownField),
     more="Under conditions, if some are given: what is left to filter by.",
 )  # fmt: skip
 browse = Operation(
@@ -52,7 +52,8 @@ similar = Operation(
     errors=SIMILAR, more="The item itself is never among them.",
 )  # fmt: skip
 similar_by_body = Operation(
-    "postSimilar", ASK, "The same, with conditions that nest", {200: answers.Results},
+    "postSimilar", ASK, "The items most like one item, by conditions that nest",
+    {200: answers.Results},
     bodies=[Body(bodies.Similar, {"nested conditions": NESTED})], errors=SIMILAR,
 )  # fmt: skip
 similar_to_each = Operation(
@@ -66,11 +67,12 @@ similar_to_each = Operation(
     " place and costs the others nothing. The ids times the limit may be 10,000.",
 )  # fmt: skip
 related = Operation(
-    "getRelated", ASK, "The neighbours that are stored for one item", {200: answers.Results},
+    "getRelated", ASK, "The stored neighbours of one item", {200: answers.Results},
     addresses.Related, errors=RELATED,
 )  # fmt: skip
 related_by_body = Operation(
-    "postRelated", ASK, "The same, with conditions that nest", {200: answers.Results},
+    "postRelated", ASK, "The stored neighbours of one item, by conditions that nest",
+    {200: answers.Results},
     bodies=[Body(bodies.Related, {"nested conditions": NESTED})], errors=RELATED,
 )  # fmt: skip
 search = Operation(
@@ -105,11 +107,11 @@ recommend = Operation(
 )  # fmt: skip
 
 get_item = Operation(
-    "getItem", ITEMS, "One item", {200: answers.Item}, addresses.ReadItem,
+    "getItem", ITEMS, "One item", {200: kept.Item}, addresses.ReadItem,
     errors=(*OPEN, errors.UnknownField, errors.UnknownItem),
 )  # fmt: skip
 put_item = Operation(
-    "putItem", ITEMS, "Writes one whole item", {200: answers.Outcome, 201: answers.Outcome},
+    "putItem", ITEMS, "Writes one whole item", {200: kept.Outcome, 201: kept.Outcome},
     addresses.OneItem,
     [Body(items.WrittenItem, {
         "a film": {"fields": {"title": "Dune", "year": 2021, "genres": ["Science Fiction"]}},
@@ -118,14 +120,14 @@ put_item = Operation(
     "What the old one had and the new one does not name is gone. 201 means that it is new.",
 )  # fmt: skip
 patch_item = Operation(
-    "patchItem", ITEMS, "Changes some fields of one item", {200: answers.Outcome},
+    "patchItem", ITEMS, "Changes some fields of one item", {200: kept.Outcome},
     addresses.OneItem, [Body(items.WrittenItem, {"a year": {"fields": {"year": 1984}}})],
     (*WRITES, errors.RecordError, errors.UnknownItem), "write",
     "A field that is null is removed; those that are not named stay.",
 )  # fmt: skip
 post_items = Operation(
     "postItems", ITEMS, "Writes many items",
-    {200: answers.Outcomes, 400: answers.AllRejected},
+    {200: kept.Outcomes, 400: kept.AllRejected},
     bodies=[
         Body(items.ManyItems, {
             "two films": [
@@ -140,7 +142,7 @@ post_items = Operation(
     " be any number.",
 )  # fmt: skip
 delete_items = Operation(
-    "deleteItems", ITEMS, "Removes items by their ids", {200: answers.Deleted},
+    "deleteItems", ITEMS, "Removes items by their ids", {200: kept.Deleted},
     addresses.SeveralItems, errors=(*OPEN, errors.UnknownItem, errors.CatalogueBusy),
     key="write",
 )  # fmt: skip
@@ -160,9 +162,9 @@ post_events = Operation(
 )  # fmt: skip
 
 alive = Operation(
-    "isAlive", HEALTH, "Whether the process answers", {200: answers.Alive}, key=""
+    "isAlive", HEALTH, "Whether the process answers", {200: kept.Alive}, key=""
 )  # fmt: skip
 ready = Operation(
     "isReady", HEALTH, "Whether Redis answers and every index is complete",
-    {200: answers.Ready, 503: answers.Ready}, key="",
+    {200: kept.Ready, 503: kept.Ready}, key="",
 )  # fmt: skip

@@ -22,8 +22,10 @@ TEXTS = frozenset(
 
 def pack(response: Response) -> Response:
     """After a request. What is streamed or encoded already stays as it is."""
-    if response.status_code == 304 and "Vary" not in response.headers:
-        response.headers.add("Vary", "Accept-Encoding")  # as the answer itself has it
+    if response.status_code == 304:
+        if "Vary" not in response.headers:
+            response.headers.add("Vary", "Accept-Encoding")  # as the answer itself has it
+        return response
     if response.mimetype not in TEXTS:
         return response
     response.vary.add("Accept-Encoding")

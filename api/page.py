@@ -69,7 +69,7 @@ def failed(error: RecommenderError) -> Response:
     """A page that says what is wrong; with a key that is missing, one that asks for it."""
     if isinstance(error, UnknownCatalogue):
         opened().forget(error)
-    return advised(_page("problem.html", status_of(type(error)), problem=error), error)
+    return advised(_page("problem.html", status_of(error), problem=error), error)
 
 
 def _shown(engine: Recommender, shape: Shape, asked: Asked) -> Response:
@@ -86,7 +86,7 @@ def _shown(engine: Recommender, shape: Shape, asked: Asked) -> Response:
             facets = engine.facets(where=asked.where(), text=asked.q or None, disjunctive=True)
         total = engine.count(asked.where())
     except RecommenderError as error:
-        problem, status = error, status_of(type(error))
+        problem, status = error, status_of(error)
     hits = results.items if results is not None else []
     cards = [card_of(hit, shape) for hit in hits]
     has_more = results is not None and results.returned == asked.show

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
+from werkzeug.http import HTTP_STATUS_CODES
 
 from api import manners
 from api.state import opened
@@ -42,7 +43,7 @@ RETRY_SECONDS = 2
 
 def register(part: Flask | Blueprint) -> None:
     """Makes every error of an application, or of a blueprint's own routes, a problem document."""
-    part.register_error_handler(RecommenderError, _ours)
+    part.register_error_handler(RecommenderError, answer_to)
     part.register_error_handler(HTTPException, _http)
     part.register_error_handler(Exception, _unexpected)
     for code in default_exceptions:  # by its code an application's own handler would go first
@@ -70,20 +71,26 @@ def cover(setup: BlueprintSetupState) -> None:
     setup.app.before_request(unrouted)
 
 
-def status_of(kind: type[RecommenderError]) -> int:
-    """The HTTP status of an error."""
+def status_of(error: RecommenderError) -> int:
+    """The status of an answer that is this error."""
+    return status_of_kind(type(error))
+
+
+def status_of_kind(kind: type[RecommenderError]) -> int:
+    """The status of all errors of one class."""
     return next((status for known, status in STATUS if issubclass(kind, known)), 500)
 
 
 def document_of(error: RecommenderError) -> dict[str, Any]:
     """An error as the members of a problem document."""
     return _document(
-        status_of(type(error)), error.code, error.message,
+        status_of(error), error.code, error.message,
         parameter=error.parameter, remedy=error.remedy,
     )  # fmt: skip
 
 
-def _ours(error: RecommenderError) -> Response:
+def answer_to(error: RecommenderError) -> Response:
+    """The problem document of an error of ours, with the headers that belong to it."""
     if isinstance(error, errors.UnknownCatalogue):
         opened().forget(error)
     return advised(_response(document_of(error)), error)
@@ -104,7 +111,7 @@ def _http(error: HTTPException) -> Response:
     # The error's own response keeps headers such as Allow; only its body is ours.
     response = Response(headers=[*error.get_response().headers])
     status = error.code or 500
-    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    code = HTTP_STATUS_CODES[status].lower().replace(" ", "_")
     body = problem(status, code, error.description or "").get_data()
     response.status_code, response.mimetype = status, "application/problem+json"
     response.set_data(body)
@@ -124,7 +131,7 @@ def problem(status: int, code: str, detail: str, **more: Any) -> Response:
 def _document(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
     return {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": HTTP_STATUS_CODES[status],  # Python's own names change from version to version
         "status": status,
         "code": code,
         "detail": detail,

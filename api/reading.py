@@ -6,9 +6,10 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from werkzeug.http import HTTP_STATUS_CODES
 
 Schema = Mapping[str, Any]
 
@@ -175,7 +176,7 @@ class Reading:
             if "application/problem+json" in response.get("content", {}):
                 lines = [line.rpartition("`: ") for line in response["description"].split("\n")]
                 told = [(codes.replace("`", ""), text) for codes, _, text in lines]
-                yield int(status), HTTPStatus(int(status)).phrase, told
+                yield int(status), HTTP_STATUS_CODES[int(status)], told
 
     def _found(self, response: Schema) -> Schema:
         if "$ref" not in response:

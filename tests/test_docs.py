@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -54,7 +55,7 @@ MADE = {
     ),
     "docs/tutorial-shop.md": (
         "drizzle-blue.html", "Similar products",
-        "Ferryman rain jacket", "/ferryman-yellow.html",
+        "Downpour rain jacket", "/downpour-black.html",
     ),
 }  # fmt: skip
 """What a browser shows of the page that a reader of a tutorial makes: where, and the first hit."""
@@ -114,12 +115,15 @@ class Shell:
         )  # fmt: skip
         assert self.server.stdout is not None
         lines = []
+        silent = threading.Timer(120, os.killpg, (self.server.pid, signal.SIGKILL))
+        silent.start()
         for line in map(plain, self.server.stdout):
             lines.append(line)
             if line.startswith(STARTED):
                 break
         else:
             pytest.fail(f"{command} ended: {''.join(lines)}")
+        silent.cancel()
         if "Serving" in lines[-1]:
             _wait_for(f"http://127.0.0.1:{self.port}/healthz")
         return "".join(lines)

@@ -283,6 +283,47 @@ def test_what_matches(client: Client, form: str, status: int) -> None:
     assert ask(client, GET[1], form.format(tag, opaque)).status == status
 
 
+@pytest.mark.parametrize("name", ["films:lock", "catalogues", "a%20b", "films:1", "*", "%00"])
+def test_only_a_catalogue_is_looked_at(client: Client, server: Server, name: str) -> None:
+    server.client.set("recommender:films:lock", "x")
+    for tag in ('"x"', "*"):
+        problem(ask(client, f"/v1/{name}/similar?id=f1", tag), 400, "invalid_catalogue")
+
+
+@pytest.mark.parametrize("more", [{}, {"cors_origins": ("https://a.example",)}])
+def test_the_short_way_and_the_long_one_say_the_same(
+    catalogue: None, settings: Settings, more: dict[str, Any]
+) -> None:
+    """By HEAD and GET, by each address; with CORS there is no short way."""
+    app = create_app(settings)
+    host = Flask("host")
+    host.register_blueprint(recommendations(replace(settings, **more)))
+    with served(app) as short, served(host) as long:
+        for path in GET:
+            tag = tag_of(short, path)
+            for method in ("GET", "HEAD"):
+                headers = {"If-None-Match": tag, "X-Request-Id": "same"}
+                said = [each.send(method, path, headers=headers) for each in (short, long)]
+                assert [each.status for each in said] == [304, 304]
+                kept = [{**each.headers, "Date": "", "Vary": varied(each)} for each in said]
+                kept[1]["Vary"] = varied(said[1]) - {"Origin"}
+                assert kept[0] == kept[1]
+        for known, count in ((tag_of(short, GET[1]), 1), ('"x"', 0)):
+            before = counted(short)
+            ask(short, GET[1], known)
+            assert counted(short) - before == count
+
+
+def counted(client: Client) -> float:
+    """How often 304 was answered, by the server's own figures."""
+    lines = client.get("/metrics").body.decode().splitlines()
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith("recommender_requests_total") and 'status="304"' in line
+    )
+
+
 def test_a_star_needs_something_that_is_there(client: Client) -> None:
     assert ask(client, "/v1/films/items?id=nope", "*").status == 404
 

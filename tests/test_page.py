@@ -421,7 +421,7 @@ def test_a_large_catalogue_is_shown_before_it_is_counted(
 def test_nothing_found_offers_the_way_out(visit: Visiting, site: str) -> None:
     page = visit(f"{site}/c/movies?tag.genres=Western").page
     page.locator("[data-field=year] input").first.fill("2020")
-    expect(page.locator(".notice h2")).to_have_text("Nothing found")
+    expect(page.locator(".notice h2")).to_have_text("Nothing passes all of these filters")
     expect(page.locator("#status")).to_have_text("Nothing found")
     page.get_by_role("link", name="Without Year from 2020").click()
     expect(page.locator(".card")).to_have_count(15)

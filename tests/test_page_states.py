@@ -43,8 +43,9 @@ def test_a_catalogue_without_an_index_says_so(
     assert "Being loaded" in client.get("/").text
 
 
-def test_an_empty_catalogue_says_so(settings: Settings, load: Any) -> None:
+def test_the_only_item_has_nothing_like_it(settings: Settings, load: Any) -> None:
     load(NUMBERS, ROWS[:1])
     client = create_app(settings).test_client()
     nothing = Tree(client.get("/c/numbers?like=n0").text)
-    assert nothing.css_first(".notice").text(strip=True).startswith("Nothing found")
+    assert nothing.css_first(".notice h2").text() == "There is nothing else here"
+    assert nothing.css_first("#status").text(strip=True) == "Nothing found"

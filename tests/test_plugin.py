@@ -161,7 +161,8 @@ def test_what_is_wrong_below_the_prefix_is_a_problem_of_ours(posts: Settings) ->
         assert answer.headers["X-Request-Id"], path
     refused = client.get("/recs/v1/posts/recommend")
     assert set(refused.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
-    for path in ("/recs", "/recsx", "/v1/posts/nothing"):  # beside it the host answers
+    assert client.get("/recs").location == "http://localhost/recs/"  # where the page stands
+    for path in ("/recsx", "/v1/posts/nothing"):  # beside it the host answers
         assert client.get(path).text == "the host's own 404", path
 
 

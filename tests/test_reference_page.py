@@ -50,8 +50,9 @@ def operations() -> list[Any]:
     return [operation for methods in paths.values() for operation in methods.values()]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", (1280, 900)), ("dark", (390, 844))], ids=["desktop", "phone"]
+)
 def test_the_page_is_for_everybody(visit: Visiting, scheme: str, size: tuple[int, int]) -> None:
     with served(create_app(NOWHERE)) as client:
         view = {"width": size[0], "height": size[1]}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 from browser import Visiting
-from flask import Flask, Response
+from flask import Flask
 from outside import served
 from playwright.sync_api import expect
 from web_server import Site, serving
@@ -365,19 +366,15 @@ def test_the_script_knows_its_api_by_its_own_address(
 def test_a_page_of_another_origin(
     pages: Pages, visit: Visiting, settings: Settings, elsewhere: Site
 ) -> None:
-    app = create_app(settings)
-
-    @app.after_request
-    def allow(response: Response) -> Response:
-        response.headers["Access-Control-Allow-Origin"] = elsewhere.url
-        response.headers["Access-Control-Allow-Headers"] = "Content-Type"
-        return response
-
+    app = create_app(replace(settings, cors_origins=(elsewhere.url,), events=True))
     with served(app) as client:
         api = f"http://{client.host}:{client.port}"
-        script = tag("films", "f0").replace("/widget.js", f"{api}/widget.js")
+        script = tag("films", "f0", 'data-events="on"').replace("/widget.js", f"{api}/widget.js")
         policy = f"default-src 'none'; script-src {api}; connect-src {api}"
         url = elsewhere.put("/post", f"<body>{script}</body>", Content_Security_Policy=policy)
-        visited = visit(url)
+        visited = visit()
+        with visited.page.expect_response(f"{api}/v1/films/events") as told:
+            visited.page.goto(url)
+        assert told.value.status == 202
         assert titles(visited.page) == ["Film 1", "Film 2", "Film 3", "Film 4"]
         expect(visited.page.locator("more-like-this ul")).to_have_css("display", "grid")

@@ -57,13 +57,8 @@ def read(client: Client, name: str) -> bytes | None:
 
     None while it is written, after a write that was cut off, and where there is no such catalogue.
     """
-    written: bytes | None = answered(client, question(name))
+    written: bytes | None = answered(client, ("HGET", key_of(name), WRITTEN))
     return written
-
-
-def question(name: str) -> Command:
-    """The command whose reply is the token."""
-    return ("HGET", key_of(name), WRITTEN)
 
 
 @contextmanager

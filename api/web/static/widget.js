@@ -1,4 +1,4 @@
-// See docs/widget.md. Whatever fails, the page keeps what it has.
+// See docs/widget.md. Whatever fails, the page stays as it is.
 {
 const TAG = "more-like-this", script = document.currentScript;
 const usual = {
@@ -93,7 +93,7 @@ customElements.get(TAG) ?? customElements.define(TAG, class extends HTMLElement 
 		const track = (type, id, seed) => want.events === "on" && fetch(url, {
 			method: "POST", keepalive: true, headers: { "Content-Type": "application/json" },
 			body: JSON.stringify({ type, id, seed, user: want.user }),
-		}).catch(() => {});
+		}).then((told) => told.text()).catch(() => {});
 		track("view", seed);
 		if (!tell("results", answer)) return;
 
@@ -120,8 +120,8 @@ customElements.get(TAG) ?? customElements.define(TAG, class extends HTMLElement 
 });
 
 if (script?.dataset.catalogue) {
-	const more = document.createElement(TAG), target = document.querySelector(script.dataset.target);
 	const want = { api: usual.api, ...script.dataset };
+	const more = make(TAG), target = document.querySelector(want.target);
 	for (const name in want) more.setAttribute(name === "id" ? "item" : name, want[name]);
 	(target ?? script).after(more);
 	more.append(target ?? "");

@@ -36,9 +36,10 @@ export function showEmpty(place, q, relaxed) {
     link.dataset.go = "";
     return make("li", {}, link, " ", make("span", { className: "count" }, thousands(count)));
   });
-  const nothing = q ? "No item holds these words. Try others." : "This catalogue holds no item yet.";
-  const advice = rows.length ? "Nothing passes all of these filters. Leave one out:" : nothing;
-  place.replaceChildren(boxOf("Nothing found", make("p", {}, advice), ...(rows.length ? [make("ul", {}, ...rows)] : [])));
+  const help = rows.length ? [make("p", {}, "Leave one out:"), make("ul", {}, ...rows)] : [];
+  if (q && !rows.length) help.push(make("p", {}, "Try others."));
+  const nothing = q ? "No item holds these words" : "There is nothing else here";
+  place.replaceChildren(boxOf(rows.length ? "Nothing passes all of these filters" : nothing, ...help));
 }
 
 /** @param {string} title @param {...Node} children @returns {HTMLElement} */

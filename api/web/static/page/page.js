@@ -117,7 +117,8 @@ export class Page {
     showChosen(this.groups, state);
     showTray(this.tray, state, shape);
     one("[data-badge]").textContent = chosen(state, shape).length ? ` ${chosen(state, shape).length}` : "";
-    one("[data-counting]").textContent = state.q ? "Counts of the 240 best matches" : "";
+    const counting = one("[data-counting]");
+    counting.textContent = state.q ? counting.dataset.counting : "";
     const base = new URL(this.search.base, location.href).href;
     one("[data-curl]").textContent = curlOf(callOf(state, shape, PAGE_SIZE), base);
     document.title = (state.q ? `${state.q.slice(0, 60)} – ` : "") + shape.catalogue;
