@@ -96,7 +96,10 @@ def _shown(engine: Recommender, shape: Shape, asked: Asked) -> Response:
         cards=cards, filters=filters_of(facets, asked, shape), chosen=chosen_of(asked, shape),
         tray=_tray(engine, shape, asked), problem=problem,
         more=more_of(asked) if has_more and asked.show < MAX_SHOWN else None,
-        curl=call.curl(f"{request.host_url.rstrip('/')}{_base()}v1/{shape.catalogue}"),
+        curl=call.curl(
+            f"{request.host_url.rstrip('/')}{_base()}v1/{shape.catalogue}",
+            keyed=bool(state().settings.read_keys),
+        ),
         relaxed=_relaxed(engine, asked, shape) if results is not None and not hits else [],
         address=lambda asked: _address(shape.catalogue, asked.fitting(shape)),
         short=lambda text: brief(text, MAX_SPOKEN),

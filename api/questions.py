@@ -34,18 +34,22 @@ class Call:
             return engine.search(given.pop("q"), **given)
         return engine.recommend(**given)
 
-    def curl(self, base: str) -> str:
-        """The same as a command for a shell; ``base`` is the address of the catalogue's calls."""
+    def curl(self, base: str, *, keyed: bool = False) -> str:
+        """The same as a command for a shell; ``base`` is the address of the catalogue's calls.
+
+        ``keyed`` is whether it takes a key, which then stands in the variable ``KEY``.
+        """
+        key = ' -H "X-API-Key: $KEY"' if keyed else ""
         if self.verb == "recommend":
             body = json.dumps(self.arguments, ensure_ascii=False)
             return (
-                f"curl {shlex.quote(f'{base}/recommend')} -H 'Content-Type: application/json'"
+                f"curl {shlex.quote(f'{base}/recommend')}{key} -H 'Content-Type: application/json'"
                 f" -d {shlex.quote(body)}"
             )
         written = {
             name: "true" if value is True else value for name, value in self.arguments.items()
         }
-        return f"curl {shlex.quote(f'{base}/{self.verb}?{urlencode(written, doseq=True)}')}"
+        return f"curl {shlex.quote(f'{base}/{self.verb}?{urlencode(written, doseq=True)}')}{key}"
 
 
 def call_of(asked: Asked, shape: Shape, limit: int) -> Call:

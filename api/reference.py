@@ -51,6 +51,7 @@ def docs() -> Response:
     html = render_template(
         "recommender/docs.html", info=document["info"], groups=reading.groups(),
         shapes=reading.shapes(), base=reading.base, document=url_for(".openapi"),
+        home=url_for(f"{name_of(request)}.page.home"),
         stylesheet=url_for(".style", version=_version()),
     )  # fmt: skip
     return Response(html, mimetype="text/html", headers=HEADERS)

@@ -411,8 +411,10 @@ class Recommender:
         except IndexNotReady:
             view.is_whole, view.items = False, 0  # the query itself will say so
         with self._changing:  # never back to what another thread saw before
-            if now > self._view.seen:
+            is_newer = now > self._view.seen
+            if now > view.seen:  # its own, also where another thread's is newer
                 view.seen, view.processes = now, met
+            if is_newer:
                 self._view = view
         return view
 

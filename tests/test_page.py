@@ -469,6 +469,7 @@ def test_a_key_is_asked_for_and_kept_by_the_tab(
         page.reload()
         expect(page.locator(".card .title").first).to_have_text("Seven Samurai")
         assert key not in page.url
+        assert '-H "X-API-Key: $KEY"' in (page.locator("[data-curl]").text_content() or "")
         page.evaluate("sessionStorage.clear()")
         page.fill("#q", "shark")
         expect(page.get_by_role("alert")).to_contain_text("This API needs a key")
@@ -490,10 +491,11 @@ def test_redis_goes_away_and_comes_back(visit: Visiting) -> None:
             page.fill("#q", "robot")
             expect(page.get_by_role("alert")).to_contain_text("asks again by itself")
             expect(page.locator(".card").first).to_be_visible()  # what was there stays
-            fresh = visit(f"{address(client)}/c/movies?q=robot")
+            fresh = visit(f"{address(client)}/c/odd")  # which was not open yet
             expect(fresh.page.get_by_role("alert")).to_be_visible()
             connect(settings)
-            expect(page.locator(".notice")).to_have_count(0)
+            expect(page.locator(".notice")).to_have_count(0, timeout=15_000)
+            expect(fresh.page.locator(".card").first).to_be_visible(timeout=15_000)
             expect(page.locator(".card .title").first).to_have_text("Metropolis")
     finally:
         embedded.stop(home)

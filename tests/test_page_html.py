@@ -264,7 +264,9 @@ def test_with_read_keys_nothing_is_told_without_one(settings: Settings, site: Fl
         assert "movies" not in answer.text
         assert len(Tree(answer.text).css("[data-unlock]")) == 1
     key = {"X-API-Key": "a-read-key-of-some-length"}
-    assert len(ids(Tree(locked.get("/c/movies", headers=key).text))) == 24
+    tree = Tree(locked.get("/c/movies", headers=key).text)
+    assert len(ids(tree)) == 24
+    assert texts(tree, "[data-curl]")[0].endswith('-H "X-API-Key: $KEY"')
     assert locked.get("/", headers=key).status_code == 200
 
 

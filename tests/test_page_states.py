@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from page_site import NUMBERS, ODD
@@ -49,3 +50,24 @@ def test_the_only_item_has_nothing_like_it(settings: Settings, load: Any) -> Non
     nothing = Tree(client.get("/c/numbers?like=n0").text)
     assert nothing.css_first(".notice h2").text() == "There is nothing else here"
     assert nothing.css_first("#status").text(strip=True) == "Nothing found"
+
+
+def test_too_many_pages_are_refused_by_a_page_and_its_files_never(
+    server: Server, settings: Settings
+) -> None:
+    client = create_app(replace(settings, rate_limits=((2, 60),))).test_client()
+    pages = [client.get("/?all=") for _ in range(3)]
+    assert [page.status_code for page in pages] == [200, 200, 429]
+    assert (pages[2].mimetype, int(pages[2].headers["Retry-After"]) > 0) == ("text/html", True)
+    [sheet] = Tree(pages[2].text).css("link[rel=stylesheet]")
+    assert client.get(sheet.attributes["href"] or "").status_code == 200
+
+
+def test_redis_away_is_told_by_a_page(settings: Settings) -> None:
+    gone = replace(settings, redis_url="redis://127.0.0.1:1/0")
+    for path in ("/", "/c/movies?q=robot"):
+        answer = create_app(gone).test_client().get(path)
+        assert (answer.status_code, answer.mimetype) == (503, "text/html")
+        assert int(answer.headers["Retry-After"]) > 0
+        again = Tree(answer.text).css_first("[data-again]")
+        assert again.attributes["href"] == path

@@ -79,15 +79,16 @@ class Hit(Answer):
 
     id: str
     score: Annotated[
-        float | None, Field(description="The similarity, higher is closer; null for a fallback")
+        float | None,
+        Field(description="The similarity, higher is closer; null for fallbacks and browsing"),
     ]
     relevance: Annotated[
         Unit | None, Field(description="The score on 0 (chance) to 1 (the same), where it is known")
     ]
     fields: Values
     source: Annotated[
-        Literal["vector", "text", "hybrid", "related", "same_tag", "popular", "latest"],
-        Field(description="What found it: the index, a stored list, or a fallback"),
+        Literal["vector", "text", "hybrid", "related", "browse", "same_tag", "popular", "latest"],
+        Field(description="What found it: the index, a stored list, browsing, or a fallback"),
     ]
     why: Annotated[Why, Field(description="With explain")] = {}
 

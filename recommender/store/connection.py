@@ -74,8 +74,8 @@ def connect(
     settings = settings or Settings.from_env()
     url = settings.redis_url or ""
     if settings.redis_url is None:
-        # Two looks, at each of which redis-py tries twice.
-        socket = str(embedded.start(settings.home, patience / 4 if hurried else None))
+        # redis-py tries twice.
+        socket = str(embedded.start(settings.home, patience / 2 if hurried else None))
         address = f"unix://{socket}"
         make: Callable[..., Client] = partial(redis.Redis, unix_socket_path=socket)
     else:

@@ -94,10 +94,8 @@ def start(home: Path, patience: float | None = None) -> Path:
     answer (None: as long as reading its data may take). Raises LocalServerError.
     """
     socket = socket_path(home)
-    if _answers(socket, patience):
+    if _answers(socket) if patience is None else _answers_soon(socket, patience):
         return socket
-    if patience is not None and _listens(socket, patience):
-        raise LocalServerError("the local Redis is busy", remedy="Ask again in a few seconds")
     directory = _directory(socket)
     with _lock(directory):
         if not _listens(socket):
@@ -290,11 +288,11 @@ def _client(socket: Path, patience: float | None = None) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(socket), protocol=2, socket_timeout=timeout, retry=None)  # type: ignore[arg-type]
 
 
-def _listens(socket: Path, patience: float | None = None) -> bool:
+def _listens(socket: Path) -> bool:
     if not _is_there(socket):
         return False
     try:
-        with _client(socket, patience) as client:
+        with _client(socket) as client:
             client.ping()
     except (redis.BusyLoadingError, redis.TimeoutError):
         return True  # it is there, busy or hanging: a second one must not get at its files
@@ -303,11 +301,26 @@ def _listens(socket: Path, patience: float | None = None) -> bool:
     return True
 
 
-def _answers(socket: Path, patience: float | None = None) -> bool:
+def _answers_soon(socket: Path, patience: float) -> bool:
+    """Whether it answers; raises LocalServerError where it is there and does not."""
     if not _is_there(socket):
         return False
     try:
         with _client(socket, patience) as client:
+            return bool(client.ping())
+    except (redis.BusyLoadingError, redis.TimeoutError) as error:
+        raise LocalServerError(
+            "the local Redis is busy", remedy="Ask again in a few seconds"
+        ) from error
+    except (redis.RedisError, OSError):
+        return False
+
+
+def _answers(socket: Path) -> bool:
+    if not _is_there(socket):
+        return False
+    try:
+        with _client(socket) as client:
             return bool(client.ping())
     except (redis.RedisError, OSError):
         return False

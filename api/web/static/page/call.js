@@ -4,6 +4,7 @@
  * @typedef {{verb: "browse" | "similar" | "search" | "recommend", args: Record<string, any>}} Call
  */
 
+import { key } from "./key.js";
 import { isQuestion, where } from "./state.js";
 
 /** @typedef {import("./state.js").Shape} Shape */
@@ -44,9 +45,10 @@ export function pathOf(verb, args) {
 
 /** The same as a command for a shell. @param {Call} call @param {string} base the catalogue's address */
 export function curlOf(call, base) {
-  if (call.verb !== "recommend") return `curl ${quoted(`${base}/${pathOf(call.verb, call.args)}`)}`;
+  const secret = key() ? ' -H "X-API-Key: $KEY"' : "";
+  if (call.verb !== "recommend") return `curl ${quoted(`${base}/${pathOf(call.verb, call.args)}`)}${secret}`;
   const header = "-H 'Content-Type: application/json'";
-  return `curl ${quoted(`${base}/recommend`)} ${header} -d ${quoted(JSON.stringify(call.args))}`;
+  return `curl ${quoted(`${base}/recommend`)}${secret} ${header} -d ${quoted(JSON.stringify(call.args))}`;
 }
 
 /** @param {string} text */
