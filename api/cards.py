@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from api.asked import PAGE_SIZE, Asked
-from api.shape import Shape, shown_number
+from api.shape import LAST_YEAR, Shape, shown_number
 from recommender import Facet, Hit
 
 MAX_TAGS = 5
@@ -97,7 +97,8 @@ def _labels(facet: Facet, asked: Asked) -> dict[str, Any]:
     ticked = asked.tags.get(facet.field, ())
     lower = {label.lower(): label for label in ticked}
     counts = {lower.pop(label.lower(), label): count for label, count in facet.values.items()}
-    rows = [{"value": label, "count": counts.get(label, 0), "ticked": True} for label in ticked]
+    none = 0 if counts else None
+    rows = [{"value": label, "count": counts.get(label, none), "ticked": True} for label in ticked]
     others = [label for label in counts if label not in ticked]
     rows += [{"value": label, "count": counts[label], "ticked": False} for label in others]
     shown = max(SHOWN, len(ticked))
@@ -114,7 +115,7 @@ def _labels(facet: Facet, asked: Asked) -> dict[str, Any]:
 
 def _range(facet: Facet, asked: Asked, shape: Shape) -> dict[str, Any]:
     ends = asked.ranges.get(facet.field, ("", ""))
-    is_date = facet.field in shape.dates
+    is_date = facet.field in shape.dates and not 0 < (facet.max or 0) <= LAST_YEAR
     known = [
         "" if end is None else shown_number(end, facet.field, shape)
         for end in (facet.min, facet.max)

@@ -75,11 +75,11 @@ def failed(error: RecommenderError) -> Response:
 def _shown(engine: Recommender, shape: Shape, asked: Asked) -> Response:
     """The page of a catalogue; what goes wrong with the question is told in its place."""
     index = engine.state()
-    results, facets, problem, status, total = None, [], None, 200, index.items
+    results, problem, status, total = None, None, 200, index.items
+    # Not counted yet: scripts fill them in, also when a fault has passed.
+    facets = [Facet(name, kind) for name, kind in shape.types.items() if kind in FACETED]
     call = call_of(asked, shape, asked.show)
     late = index.items > LATE_ITEMS and not asked.q and "filters" not in request.args
-    if late:
-        facets = [Facet(name, kind) for name, kind in shape.types.items() if kind in FACETED]
     try:
         results = call.answer(engine)
         if not late:

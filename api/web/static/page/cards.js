@@ -1,6 +1,6 @@
 /** Cards out of the page's own template: what the server renders, with other text in it. */
 
-import { all, copyOf, make, one } from "./dom.js";
+import { all, capital, copyOf, make, one } from "./dom.js";
 import { shownNumber } from "./numbers.js";
 
 /** @typedef {import("./state.js").Shape} Shape */
@@ -101,7 +101,7 @@ function fillFit(card, hit) {
     return;
   }
   made += 1;
-  one(".reason", why).textContent = `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
+  one(".reason", why).textContent = `${capital(sentence)}.`;
   one(".reason", why).id = `why-${made}`;
   one("button", why).setAttribute("aria-describedby", `why-${made}`);
 }
@@ -118,7 +118,9 @@ function factsOf(hit, shape) {
 
 /** @param {Hit} hit @param {Shape} shape @returns {[string, string][]} */
 function tagsOf(hit, shape) {
-  const labels = shape.tags.flatMap((name) => (hit.fields[name] ?? []).slice(0, MAX_TAGS_OF_ONE));
+  const labels = shape.tags
+    .filter((name) => Object.hasOwn(hit.fields, name))
+    .flatMap((name) => hit.fields[name].slice(0, MAX_TAGS_OF_ONE));
   return [...new Set(labels)].slice(0, MAX_TAGS).map((label) => ["", brief(label, 60)]);
 }
 

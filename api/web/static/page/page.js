@@ -28,6 +28,8 @@ export class Page {
     this.tray = one("[data-tray]");
     this.notice = one("[data-notice]");
     this.status = one("#status");
+    /** How many items pass the filters, where that is known. @type {number | undefined} */
+    this.total = Number(this.status.dataset.total ?? NaN) || undefined;
     this.button = one("[data-more]");
     this.words = one("#q");
     this.spread = one("#diversity");
@@ -39,7 +41,7 @@ export class Page {
     readTray(this.tray, this.state);
     for (const card of this.grid.children) remember(card.dataset.id, one(".title", card).textContent);
     addEventListener("popstate", () => this.#take(read(location.search, this.shape)));
-    if (document.body.dataset.status !== "200") this.again();
+    if (["429", "503"].includes(document.body.dataset.status ?? "")) this.again();
   }
 
   /**
@@ -172,18 +174,19 @@ export class Page {
   /** Says how many there are, also aloud. @param {number} shown @param {number} [total] */
   #tell(shown, total) {
     this.total = total;
-    const of = total === undefined ? "" : ` of ${thousands(total)}`;
-    this.status.textContent = shown ? this.#told(shown, of) : "Nothing found";
+    this.status.textContent = shown ? this.#told(shown, total) : "Nothing found";
   }
 
-  /** @param {number} shown @param {string} of */
-  #told(shown, of) {
+  /** The same as `_status.html`. @param {number} shown @param {number} [total] */
+  #told(shown, total) {
     const { state, shape } = this;
-    const by = shape.order ? `, by ${shape.labels[shape.order].toLowerCase()}` : "";
-    if (!isQuestion(state)) return `${shown}${of} items${by}`;
-    if (!state.like.length && !state.q) return `The ${shown}${of} items that are least like your dislikes`;
-    if (state.diversity) return `${shown}${of} items, close and unlike each other`;
-    return `The ${shown} closest${of} items`;
+    const isAll = shown === total;
+    const of = isAll || total === undefined ? "" : ` of ${thousands(total)}`;
+    const items = `${thousands(shown)}${of} ${(total ?? shown) === 1 ? "item" : "items"}`;
+    if (!isQuestion(state)) return shape.order ? `${items}, by ${shape.labels[shape.order].toLowerCase()}` : items;
+    if (!state.like.length && !state.q) return `${items}, least like your dislikes first`;
+    if (state.diversity) return `${items}, close and unlike each other`;
+    return isAll ? `${items}, closest first` : `The ${thousands(shown)} closest${of} items`;
   }
 
   /** @param {State} state @param {AbortSignal} signal */
@@ -207,6 +210,6 @@ export class Page {
       clearTimeout(this.retry);
       this.retry = setTimeout(() => this.again(), error.wait * 1000);
     }
-    showProblem(this.notice, error, () => this.again());
+    showProblem(this.notice, error, () => this.again(), location.pathname);
   }
 }
