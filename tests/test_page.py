@@ -256,6 +256,19 @@ def test_back_and_forward_and_an_address_for_others(visit: Visiting, site: str) 
     )
 
 
+def test_every_search_that_is_sent_is_a_step_back(visit: Visiting, site: str) -> None:
+    page = visit(f"{site}/c/movies").page
+    for words in ("robot", "love"):
+        page.locator("#q").fill(words)
+        page.keyboard.press("Enter")
+        settle(page)
+    page.keyboard.press("Escape")
+    settle(page)
+    for words in ("love", "robot", ""):
+        page.go_back()
+        expect(page.locator("#q")).to_have_value(words)
+
+
 def test_what_the_server_and_the_scripts_render_is_the_same(visit: Visiting, site: str) -> None:
     for name, question in (("movies", "?q=robot"), ("odd", ""), ("numbers", "?like=n3")):
         page = visit(f"{site}/c/{name}{question}").page

@@ -13,6 +13,7 @@ import { addressFor, readTray, remember, showTray } from "./tray.js";
 
 /** @typedef {import("./state.js").State} State */
 
+const BURST_MS = 3000;
 const LEAST_WAIT = 2;
 const MOST_WAIT = 60;
 
@@ -33,8 +34,9 @@ export class Page {
     this.button = one("[data-more]");
     this.words = one("#q");
     this.spread = one("#diversity");
-    /** What the last change was, so that a burst of typing is one step back. */
+    /** What the last change was, and when, so that a burst of typing is one step back. */
     this.burst = "";
+    this.changed = 0;
     this.timer = 0;
     this.retry = 0;
     this.tries = 0;
@@ -53,10 +55,11 @@ export class Page {
    */
   go(state, { burst = "", wait = 0, isJump = false } = {}) {
     if (query(state) === query(this.state)) return;
-    const isSame = burst !== "" && burst === this.burst;
+    const isSame = burst !== "" && burst === this.burst && Date.now() - this.changed < BURST_MS;
     history[isSame ? "replaceState" : "pushState"](null, "", addressFor(state));
     this.#take(state, wait);
     this.burst = burst;
+    this.changed = Date.now();
     if (!isJump) return;
     scrollTo({ top: 0, behavior: "instant" });
     one("#results").focus({ preventScroll: true });
