@@ -100,7 +100,7 @@ def _shown(engine: Recommender, shape: Shape, asked: Asked) -> Response:
             f"{request.host_url.rstrip('/')}{_base()}v1/{shape.catalogue}",
             keyed=bool(state().settings.read_keys),
         ),
-        relaxed=_relaxed(engine, asked, shape) if results is not None and not hits else [],
+        relaxed=_relaxed(engine, asked, shape, total) if results is not None and not hits else [],
         address=lambda asked: _address(shape.catalogue, asked.fitting(shape)),
         short=lambda text: brief(text, MAX_SPOKEN),
     )  # fmt: skip
@@ -125,11 +125,12 @@ def _tray(engine: Recommender, shape: Shape, asked: Asked) -> list[dict[str, Any
     return found
 
 
-def _relaxed(engine: Recommender, asked: Asked, shape: Shape) -> list[dict[str, Any]]:
-    """For each filter in use how many items there were without it."""
-    return [
+def _relaxed(engine: Recommender, asked: Asked, shape: Shape, total: int) -> list[dict[str, Any]]:
+    """The filters without which there were more items than ``total``, and how many."""
+    rows = [
         {**each, "count": engine.count(each["left"].where())} for each in chosen_of(asked, shape)
     ]
+    return [row for row in rows if row["count"] > total]
 
 
 def _listed(name: str) -> dict[str, Any]:

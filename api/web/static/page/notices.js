@@ -31,18 +31,20 @@ export function showProblem(place, problem, again, plain) {
 /**
  * @param {HTMLElement} place
  * @param {string} q
+ * @param {boolean} isFiltered whether no item passes the filters, whatever is asked
  * @param {{text: string, address: string, count: number}[]} relaxed what there is without each filter
  */
-export function showEmpty(place, q, relaxed) {
+export function showEmpty(place, q, isFiltered, relaxed) {
   const rows = relaxed.map(({ text, address, count }) => {
     const link = make("a", { href: address }, `Without ${text}`);
     link.dataset.go = "";
     return make("li", {}, link, " ", make("span", { className: "count" }, thousands(count)));
   });
-  const help = rows.length ? [make("p", {}, "Leave one out:"), make("ul", {}, ...rows)] : [];
-  if (q && !rows.length) help.push(make("p", {}, "Try others."));
   const nothing = q ? "No item holds these words" : "There is nothing else here";
-  place.replaceChildren(boxOf(rows.length ? "Nothing passes all of these filters" : nothing, ...help));
+  const title = isFiltered ? "Nothing passes all of these filters" : nothing;
+  const hint = isFiltered ? "Leave out more than one." : q && "Try others.";
+  const help = rows.length ? [make("p", {}, "Leave one out:"), make("ul", {}, ...rows)] : hint ? [make("p", {}, hint)] : [];
+  place.replaceChildren(boxOf(title, ...help));
 }
 
 /** @param {string} title @param {...Node} children @returns {HTMLElement} */

@@ -143,7 +143,7 @@ export class Page {
       if (signal.aborted) return;
       if (counts) showCounts(this.groups, counts.facets, state, this.shape);
       this.#tell(found.returned, counts?.items);
-      if (!found.returned) await this.#showWhyEmpty(state, signal);
+      if (!found.returned) await this.#showWhyEmpty(state, signal, counts?.items ?? 0);
     } catch (error) {
       if (!signal.aborted) this.#showFault(error);
     } finally {
@@ -189,14 +189,15 @@ export class Page {
     if (!isQuestion(state)) return shape.order ? `${items}, by ${shape.labels[shape.order].toLowerCase()}` : items;
     if (!state.like.length && !state.q) return `${items}, least like your dislikes first`;
     if (state.diversity) return `${items}, close and unlike each other`;
-    return isAll ? `${items}, closest first` : `The ${thousands(shown)} closest${of} items`;
+    return isAll ? `${items}, closest first` : `The ${shown > 1 ? `${thousands(shown)} ` : ""}closest${of} items`;
   }
 
-  /** @param {State} state @param {AbortSignal} signal */
-  async #showWhyEmpty(state, signal) {
+  /** @param {State} state @param {AbortSignal} signal @param {number} total */
+  async #showWhyEmpty(state, signal, total) {
     const relaxed = await this.search.relaxed(state, signal);
-    const rows = relaxed.map(({ text, left, count }) => ({ text, count, address: addressFor(left) }));
-    if (!signal.aborted) showEmpty(this.notice, state.q, rows);
+    const more = relaxed.filter(({ count }) => count > total);
+    const rows = more.map(({ text, left, count }) => ({ text, count, address: addressFor(left) }));
+    if (!signal.aborted) showEmpty(this.notice, state.q, relaxed.length > 0 && !total, rows);
   }
 
   /** @param {unknown} error */
