@@ -35,8 +35,8 @@ ADDRESS = re.compile(
 """An address that a link or picture may have: of the web, or relative; nothing that runs."""
 
 
-def card_of(hit: Hit, shape: Shape) -> dict[str, Any]:
-    """One item as its card."""
+def card_of(hit: Hit, shape: Shape, titles: Mapping[str, str]) -> dict[str, Any]:
+    """One item as its card; ``titles`` are those of the likes by their ids, for its reason."""
     fields = hit.fields
     why = hit.why or {}
     title = title_of(hit.id, fields, shape)
@@ -52,8 +52,14 @@ def card_of(hit: Hit, shape: Shape) -> dict[str, Any]:
         "relevance": hit.relevance,
         "score": hit.score,
         "words": why.get("words", {}).get("share"),
-        "why": str(why.get("sentence", "")),
+        "why": _reason(why, titles),
     }
+
+
+def _reason(why: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    sentence, nearest = str(why.get("sentence", "")), why.get("nearest", "")
+    named = brief(titles.get(nearest, nearest), MAX_SPOKEN)
+    return sentence.replace(f"nearest to {nearest}", f"nearest to {named}", 1)
 
 
 def title_of(id: str, fields: Mapping[str, Any], shape: Shape) -> str:

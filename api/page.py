@@ -88,13 +88,15 @@ def _shown(engine: Recommender, shape: Shape, asked: Asked) -> Response:
     except RecommenderError as error:
         problem, status = error, status_of(error)
     hits = results.items if results is not None else []
-    cards = [card_of(hit, shape) for hit in hits]
+    tray = _tray(engine, shape, asked)
+    titles = {each["id"]: each["title"] for each in tray}
+    cards = [card_of(hit, shape, titles) for hit in hits]
     has_more = results is not None and results.returned == asked.show
     return _page(
         "catalogue.html", status,
         shape=shape, asked=asked, index=index, late=late, results=results, total=total,
         cards=cards, filters=filters_of(facets, asked, shape), chosen=chosen_of(asked, shape),
-        tray=_tray(engine, shape, asked), problem=problem,
+        tray=tray, problem=problem,
         more=more_of(asked) if has_more and asked.show < MAX_SHOWN else None,
         curl=call.curl(
             f"{request.host_url.rstrip('/')}{_base()}v1/{shape.catalogue}",

@@ -201,6 +201,16 @@ def test_why_is_told_to_mouse_keyboard_and_touch(visit: Visiting, site: str) -> 
     assert "words" in (page.locator(".card .reason").first.text_content() or "")
 
 
+def test_a_reason_names_a_like_by_its_title(visit: Visiting, site: str) -> None:
+    page = visit(f"{site}/c/movies?like=toy-story&like=alien").page
+    reasons = page.locator(".card .reason")
+    expect(reasons.filter(has_text="nearest to Alien)").first).to_be_attached()
+    page.locator("#q").fill("robot")
+    expect(reasons.filter(has_text="words ").first).to_be_attached()
+    expect(reasons.filter(has_text="nearest to Toy Story)").first).to_be_attached()
+    expect(reasons.filter(has_text="toy-story")).to_have_count(0)
+
+
 def test_more_is_appended_without_repeats(visit: Visiting, site: str) -> None:
     for question in ("", "?q=robot", "?like=alien&like=up"):
         page = visit(f"{site}/c/movies{question}").page

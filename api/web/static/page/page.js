@@ -9,7 +9,7 @@ import { showEmpty, showProblem } from "./notices.js";
 import { thousands } from "./numbers.js";
 import { Search } from "./search.js";
 import { chosen, isQuestion, PAGE_SIZE, placed, query, read } from "./state.js";
-import { addressFor, readTray, remember, showTray } from "./tray.js";
+import { addressFor, readTray, remember, showTray, titleKnown } from "./tray.js";
 
 /** @typedef {import("./state.js").State} State */
 
@@ -168,10 +168,11 @@ export class Page {
   /** @param {import("./cards.js").Hit} hit @param {State} state */
   #card(hit, state) {
     remember(hit.id, titleOf(hit, this.shape));
-    return cardOf(hit, this.shape, {
+    const addresses = {
       like: addressFor(placed(state, hit.id, "like", this.shape)),
       unlike: addressFor(placed(state, hit.id, "unlike", this.shape)),
-    });
+    };
+    return cardOf(hit, this.shape, addresses, titleKnown);
   }
 
   /** Says how many there are, also aloud. @param {number} shown @param {number} [total] */
