@@ -19,8 +19,11 @@ from api.measured import Noted, measured_here
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-MOST_BYTES = 16 * 2**20
-"""What the bodies that a process keeps may come to."""
+MOST_BYTES = 32 * 2**20
+"""What the answers that a process keeps may come to."""
+
+OVERHEAD = 1500
+"""Bytes that an answer takes beside its body."""
 
 LONGEST = 64 * 1024
 """Bytes of the longest body that is kept, and of addresses a sixteenth of it."""
@@ -59,16 +62,19 @@ class Answers:
 
     def keep(self, asked: Asked, answer: Kept) -> None:
         """Keeps an answer in the place of those that were not asked for the longest."""
-        size = len(answer.body)
-        if size > LONGEST or sum(map(len, asked)) > LONGEST // 16:
+        if len(answer.body) > LONGEST or sum(map(len, asked)) > LONGEST // 16:
             return
         with self._lock:
-            old = self._kept.pop(asked, None)
+            if (old := self._kept.pop(asked, None)) is not None:
+                self._bytes -= _size(old)
             self._kept[asked] = answer
-            self._bytes += size - (len(old.body) if old else 0)
+            self._bytes += _size(answer)
             while self._bytes > MOST_BYTES:
-                _, gone = self._kept.popitem(last=False)
-                self._bytes -= len(gone.body)
+                self._bytes -= _size(self._kept.popitem(last=False)[1])
+
+
+def _size(answer: Kept) -> int:
+    return len(answer.body) + OVERHEAD
 
 
 def asked_by(environ: WSGIEnvironment) -> Asked:

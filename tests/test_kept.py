@@ -11,7 +11,7 @@ from conftest import FILM_FIELDS, Quiet, angle
 from outside import Client, served
 
 from api import create_app
-from api.kept import LONGEST, MOST_BYTES, Answers, Kept
+from api.kept import LONGEST, MOST_BYTES, OVERHEAD, Answers, Kept
 from recommender import Catalogue, Record, Settings, Writer, sync
 from recommender.store.connection import Server
 
@@ -130,12 +130,12 @@ def test_nothing_is_kept_where_callers_have_to_be_told_apart(
 
 def test_what_is_kept_has_a_limit() -> None:
     answers = Answers()
-    body = b"x" * 1000
-    for number in range(MOST_BYTES // 1000 + 10):
+    body, most = b"x" * 1000, MOST_BYTES // (1000 + OVERHEAD)
+    for number in range(most + 10):
         answers.keep(("/", str(number), ""), Kept("", [], body, None))
         assert answers.find(("/", "0", "")) is not None, "what is asked for stays"
     assert answers.find(("/", "1", "")) is None
-    assert answers.find(("/", str(MOST_BYTES // 1000 + 9), "")) is not None
+    assert answers.find(("/", str(most + 9), "")) is not None
     answers.keep(("/", "huge", ""), Kept("", [], b"x" * (LONGEST + 1), None))
     assert answers.find(("/", "huge", "")) is None
     answers.keep(("/", "q" * LONGEST, ""), Kept("", [], body, None))
