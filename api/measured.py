@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from contextvars import Token
-from typing import Any
+from typing import Any, NamedTuple
 
 from recommender.fallbacks import FIELD_TYPES
 from recommender.spent import LISTENING, Spent
+
+
+class Noted(NamedTuple):
+    """What the answers of one request brought: see :class:`Measured`."""
+
+    catalogue: str
+    returned: int | None
+    short: int
+    fallbacks: int
 
 
 class Measured(Spent):
@@ -36,6 +45,15 @@ class Measured(Spent):
         self.returned = (self.returned or 0) + len(hits)
         self.short += not results["complete"]
         self.fallbacks += sum(hit["source"] in FIELD_TYPES for hit in hits)
+
+    @property
+    def noted(self) -> Noted:
+        """What was counted, for when the same is answered again."""
+        return Noted(self.catalogue, self.returned, self.short, self.fallbacks)
+
+    @noted.setter
+    def noted(self, noted: Noted) -> None:
+        self.catalogue, self.returned, self.short, self.fallbacks = noted
 
     def stop(self) -> None:
         """Nobody listens any more in this context; the clock goes on for what remains."""

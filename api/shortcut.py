@@ -1,27 +1,26 @@
-"""304 before Flask: to set up a request takes it longer than to look whether an answer still holds.
+"""What is known to hold still is answered before Flask, which takes longer to set up a request.
 
-Only for what would be a 304 in any case, by the same token and tag; all else goes on to the
-application. It stands before an application that is ours alone, and where nobody has to be told
-apart: no keys for reading, no rate limits, no other sites' pages.
+These are 304s and answers that are kept, by the same token and tag as in the application, to which
+all else goes on. It stands before one that is ours alone, and where nobody has to be told apart: no
+keys for reading, no rate limits, no other sites' pages.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from api import caching, ids, manners, problems
-from api.measured import measured_here
+from api import caching, ids, kept, manners, problems
+from api.measured import Measured, measured_here
 from api.state import State
 from recommender.errors import InvalidParameter, StoreError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-PATH = re.compile(r"/v1/([A-Za-z0-9][A-Za-z0-9_-]*)(/(?:facets|items|related|search|similar)|)")
 
 
 class Shortcut:
@@ -31,6 +30,8 @@ class Shortcut:
         self._app = app
         self._inner: WSGIApplication = app.wsgi_app
         self._state = state
+        self._answers = kept.Answers()
+        app.after_request(partial(kept.remember, self._answers))
         self._policy = caching.policy_of(state.settings)
 
     @staticmethod
@@ -40,26 +41,34 @@ class Shortcut:
         return not (settings.read_keys or settings.rate_limits or settings.cors_origins)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """A 304, or what the application answers."""
-        known, method = environ.get("HTTP_IF_NONE_MATCH"), environ["REQUEST_METHOD"]
-        path = environ.get("PATH_INFO", "")
-        found = PATH.fullmatch(path) if known and method in caching.READ else None
-        if not known or found is None:
+        """What is known to hold still, or what the application answers."""
+        method, asked = environ["REQUEST_METHOD"], kept.asked_by(environ)
+        known = environ.get("HTTP_IF_NONE_MATCH", "")
+        answer = self._answers.find(asked) if method == "GET" else None
+        found = kept.PATH.fullmatch(asked[0]) if known or answer else None
+        if found is None or method not in caching.READ:
             return self._inner(environ, start_response)
-        try:
-            tag = self._tag(found[1], path, environ.get("QUERY_STRING", ""))
-        except StoreError as error:  # the application would wait for Redis once more
-            with self._app.request_context(environ):
-                response = manners.unrouted(problems.answer_to(error))
-            self._count(method, found[2], response.status_code)
-            return response(environ, start_response)
-        if tag is None or tag not in known:
-            return self._inner(environ, start_response)
-        self._count(method, found[2], 304)
-        id = ids.fitting(environ.get("HTTP_X_REQUEST_ID"))
-        headers = [*caching.headers_of(tag, self._policy), manners.NO_SNIFFING, (ids.HEADER, id)]
-        start_response("304 NOT MODIFIED", headers)
-        return ()
+        with _measured() as measured:
+            try:
+                tag = self._tag(found[1], *asked[:2])
+            except StoreError as error:  # the application would wait for Redis once more
+                with self._app.request_context(environ):
+                    response = manners.unrouted(problems.answer_to(error))
+                self._count(method, found[2], response.status_code, measured)
+                return response(environ, start_response)
+            id = (ids.HEADER, ids.fitting(environ.get("HTTP_X_REQUEST_ID")))
+            if tag is not None and tag in known:
+                self._count(method, found[2], 304, measured)
+                headers = caching.headers_of(tag, self._policy)
+                start_response("304 NOT MODIFIED", [*headers, manners.NO_SNIFFING, id])
+                return ()
+            if answer and answer.tag == f"W/{tag}" and known.strip() != "*":
+                if answer.noted:
+                    measured.noted = answer.noted
+                self._count(method, found[2], 200, measured)
+                start_response("200 OK", [*answer.headers, id])
+                return (answer.body,)
+        return self._inner(environ, start_response)
 
     def _tag(self, name: str, path: str, query: str) -> str | None:
         try:
@@ -70,6 +79,17 @@ class Shortcut:
             return None
         return caching.tag_of(version, path.encode(), query.encode("latin-1"))
 
-    def _count(self, method: str, verb: str, status: int) -> None:
-        route = f"/v1/<catalogue>{verb}"
-        self._state.metrics.count(method, route, status, measured_here())
+    def _count(self, method: str, verb: str, status: int, measured: Measured) -> None:
+        self._state.metrics.count(method, f"/v1/<catalogue>{verb}", status, measured)
+
+
+@contextmanager
+def _measured() -> Iterator[Measured]:
+    """The clock of this request: that of the access log where there is one."""
+    running = measured_here()
+    measured = running or Measured(Shortcut)
+    try:
+        yield measured
+    finally:
+        if running is None:
+            measured.stop()

@@ -1,8 +1,11 @@
 """``recommender serve`` under load, against a bare Flask endpoint that gives the same JSON.
 
 ``python -m benchmarks.serve FILE`` serves the JSON in FILE under the very server and settings of
-``recommender serve``, access log included. The client is ``wrk``, which asks for another item each
-time; it and Redis share the machine's cores with the workers.
+``recommender serve``, access log included. The client is ``wrk``; it and Redis share the machine's
+cores with the workers.
+
+Workers keep answers, so there are two of each: every item asked for once, where nothing is kept
+yet, and items asked for as visitors do, few of them often (``popular``: Zipf's law).
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ from recommender.related import build
 KEY = "benchmarks-write-key"
 WORKERS = 2
 CONNECTIONS = 16
-SEEDS = 8000
+DRAWN, POPULAR_SECONDS = 200_000, 15
 ROUNDS, SECONDS = 4, 2
 WARM_UP, MANY = 10_000, 100_000
 CHUNK_SECONDS = 5
@@ -60,7 +63,7 @@ function init(args)
     if method == "PUT" then headers["X-API-Key"] = "benchmarks-write-key" end
     asked[#asked + 1] = wrk.format(method, path, headers, body ~= "" and body or nil)
   end
-  at = math.floor(#asked / 2) * from
+  at = math.floor(#asked * (args[2] + from / 2)) % #asked
 end
 function request() at = at % #asked + 1; return asked[at] end
 function done(summary, latency, requests)
@@ -72,7 +75,8 @@ function done(summary, latency, requests)
     failed.connect + failed.read + failed.write, failed.timeout))
 end
 """
-"""For wrk: a file of requests, one a line (METHOD PATH ETAG-or-dash BODY), asked in turn."""
+"""For wrk: a file of requests, one a line (METHOD PATH ETAG-or-dash BODY), asked in turn by two
+threads, which begin at a part of it (0 to 1) and half of it later."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ def run() -> Iterator[Measurement]:
         load_here(store, source, catalogue_of(source, "hnsw"), Silent())
         build(store.server, "fashion")
         with source.open(newline="", encoding="utf-8") as file:
-            rows = random.Random(13).sample(list(csv.DictReader(file)), SEEDS)
+            rows = list(csv.DictReader(file))
+        random.Random(13).shuffle(rows)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         (folder / "wrk.lua").write_text(SCRIPT)
         ours = stack.enter_context(_serving(store, str(COMMAND), "serve"))
@@ -121,11 +126,12 @@ class Load:
         path.write_text("\n".join(lines) + "\n")
         return path
 
-    def wrk(self, side: Side, asked: Path, seconds: int) -> dict[str, float]:
-        """What wrk measured while it asked a server for the requests of a file."""
+    def wrk(self, side: Side, asked: Path, seconds: int, start: float = 0.0) -> dict[str, float]:
+        """What wrk measured while it asked a server for the requests of a file from there on."""
         done = subprocess.run(
             ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s",
-             "-s", str(self.folder / "wrk.lua"), f"http://127.0.0.1:{side.port}", "--", str(asked)],
+             "-s", str(self.folder / "wrk.lua"), f"http://127.0.0.1:{side.port}",
+             "--", str(asked), str(start)],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -135,29 +141,43 @@ class Load:
 
 
 def _compared(store: Redis, load: Load) -> Iterator[Measurement]:
-    similar = [_line(SIMILAR, id=id) for id in load.ids]
-    yield from _against_bare(store, load, "similar", SIMILAR, similar, 0.6)
-    related = [_line(RELATED, id=id) for id in load.ids]
-    yield from _against_bare(store, load, "related", RELATED, related, 0.8)
+    shares = [1 / rank for rank in range(1, len(load.ids) + 1)]
+    popular = random.Random(19).choices(load.ids, shares, k=DRAWN)
+    for name, path, bar in (("similar", SIMILAR, 0.6), ("related", RELATED, 0.8)):
+        once = [_line(path, id=id) for id in load.ids]
+        yield from _against_bare(store, load, name, path, once, bar)
+        often = [_line(path, id=id) for id in popular]
+        yield from _against_bare(store, load, f"{name}.popular", path, often, bar, POPULAR_SECONDS)
     tagged = _tagged(load)
     if tagged:
         yield from _against_bare(store, load, "not_modified", SIMILAR, tagged, 0.9)
 
 
 def _against_bare(
-    store: Redis, load: Load, name: str, path: str, lines: Sequence[str], bar: float
+    store: Redis,
+    load: Load,
+    name: str,
+    path: str,
+    lines: Sequence[str],
+    bar: float,
+    warm_up: int = 1,
 ) -> Iterator[Measurement]:
-    """Requests a second, of a bare endpoint's; for ``similar`` the spread of latencies, too."""
+    """Requests a second, of a bare endpoint's; for ``similar`` the spread of latencies, too.
+
+    ``warm_up`` is in seconds.
+    """
     answer = load.folder / "answer.json"
     answer.write_bytes(_get(load.ours, path, load.ids[0])[1])
     asked = load.file(name, lines)
     found: dict[str, list[dict[str, float]]] = {"ours": [], "bare": []}
     with _serving(store, sys.executable, "-m", "benchmarks.serve", str(answer)) as bare:
-        for side in (load.ours, bare):
-            load.wrk(side, asked, 1)
-        for _ in range(ROUNDS):
-            found["bare"].append(load.wrk(bare, asked, SECONDS))
-            found["ours"].append(load.wrk(load.ours, asked, SECONDS))
+        load.wrk(bare, asked, 1)
+        load.wrk(load.ours, asked, warm_up)
+        for number in range(1, ROUNDS + 1):
+            # Each begins where none has been, of the half that each of wrk's threads asks.
+            start = number / (ROUNDS + 1) / 2
+            found["bare"].append(load.wrk(bare, asked, SECONDS, start))
+            found["ours"].append(load.wrk(load.ours, asked, SECONDS, start))
     rates = {
         side: [one["requests"] / one["seconds"] for one in rounds] for side, rounds in found.items()
     }
@@ -170,9 +190,10 @@ def _against_bare(
     value = median(rates["ours"])
     ratio = median(ratios)
     yield Measurement(f"serve.{name}", value, "requests/s", ratio, None, bar, details)
-    if name == "similar":
+    if path == SIMILAR and lines[0].endswith(" -"):
         spread = median(one["p99_ms"] / one["p50_ms"] for one in found["ours"])
-        yield Measurement("serve.spread", p99, "ms", spread, 4.0, None, {"p50_ms": p50})
+        spread_of = f"serve.{name}.spread"
+        yield Measurement(spread_of, p99, "ms", spread, 4.0, None, {"p50_ms": p50})
 
 
 def _tagged(load: Load) -> list[str]:
