@@ -121,6 +121,7 @@ def test_filters_narrow_and_their_counts_follow(
     box(group, "Thriller").check()
     settle(page)
     page.locator("[data-field=year] input").first.fill("1990")
+    page.keyboard.press("Enter")
     settle(page)
     where = ["genres=Drama|Thriller", "year=1990.."]
     wanted = movies.search("robot", mode="hybrid", where=where, limit=24)
@@ -223,6 +224,19 @@ def test_more_is_appended_without_repeats(visit: Visiting, site: str) -> None:
         assert len({*shown(page)}) == 72
         expect(page.locator("#status")).to_contain_text(re.compile("72 .*of 399 items"))
         assert page.evaluate("document.activeElement.dataset.id") == shown(page)[48]
+
+
+def test_more_that_does_not_come_leaves_what_is_there(visit: Visiting, site: str) -> None:
+    page = visit(f"{site}/c/movies").page
+    page.route("**/browse?*", lambda route: route.abort())
+    page.get_by_role("link", name="Show more").click()
+    again = page.get_by_role("link", name="The server does not answer. Try again")
+    expect(again).to_be_visible()
+    expect(page.locator(".card")).to_have_count(24)
+    page.unroute("**/browse?*")
+    again.click()
+    expect(page.locator(".card")).to_have_count(48)
+    expect(page.get_by_role("link", name="Show more")).to_be_visible()
 
 
 def test_the_end_of_the_list_is_said(visit: Visiting, site: str) -> None:
