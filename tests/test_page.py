@@ -445,6 +445,21 @@ def test_a_label_of_the_others_can_be_ticked(visit: Visiting, site: str) -> None
     assert group.locator("li input").first.get_attribute("value") == "Western"
 
 
+def test_a_label_is_looked_for_among_those_that_are_counted(
+    visit: Visiting, site: str, settings: Settings
+) -> None:
+    given = {"v": {"embedder": "given", "column": "v"}}
+    spec = {"name": "labels", "fields": {"kinds": {"type": "tag"}}, "vectors": given}
+    rows = [{"id": f"{i}", "kinds": [f"k{i}", f"l{i}"], "v": [1, i]} for i in range(600)]
+    loaded(connect(settings), settings, Catalogue.from_dict(spec), rows)
+    page = visit(f"{site}/c/labels").page
+    finder = page.get_by_role("searchbox", name="Find in kinds")
+    finder.fill("k59")
+    expect(page.locator(".values label:visible")).to_have_count(11)
+    finder.fill("z")
+    expect(page.get_by_text("None of the 1,000 most frequent")).to_be_visible()
+
+
 def test_a_large_catalogue_is_shown_before_it_is_counted(
     visit: Visiting, site: str, settings: Settings
 ) -> None:

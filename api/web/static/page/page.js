@@ -197,7 +197,7 @@ export class Page {
     if (!isQuestion(state)) return shape.order ? `${items}, by ${shape.labels[shape.order].toLowerCase()}` : items;
     if (!state.like.length && !state.q) return `${items}, least like your dislikes first`;
     if (state.diversity) return `${items}, close and unlike each other`;
-    return isAll ? `${items}, closest first` : `The ${shown > 1 ? `${thousands(shown)} ` : ""}closest${of} items`;
+    return isAll ? items + (shown > 1 ? ", closest first" : "") : `The ${shown > 1 ? `${thousands(shown)} ` : ""}closest${of} items`;
   }
 
   /** @param {State} state @param {AbortSignal} signal @param {number} total */
