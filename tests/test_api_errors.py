@@ -109,6 +109,13 @@ def test_a_problem_does_not_repeat_a_long_value(client: Client) -> None:
     assert len(problem(answer, 400, "invalid_limit")["detail"]) < 200
 
 
+@pytest.mark.parametrize("verb", ["similar", "similar:batch", "related", "search", "recommend"])
+def test_a_member_whose_name_is_half_a_letter(client: Client, verb: str) -> None:
+    body, headers = rb'{"id": "f1", "\ud800": 1}', {"Content-Type": "application/json"}
+    answer = client.send("POST", f"/v1/films/{verb}", body, headers=headers)
+    assert r"'\ud800'" in problem(answer, 400, "invalid_body")["detail"]
+
+
 @pytest.mark.parametrize("query", ["limit=3&limit=5", "id=f2", "exact=true&exact=false"])
 def test_a_parameter_that_comes_twice(client: Client, query: str) -> None:
     assert client.get(SIMILAR + query).status == 400

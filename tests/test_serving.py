@@ -362,6 +362,17 @@ def test_requests_may_follow_each_other_at_once(shell: Shell) -> None:
     assert answers.count(b"HTTP/1.1 200 ") == 5
 
 
+def test_chunks_that_are_none_are_a_400(shell: Shell) -> None:
+    head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+    body = b'{"like": ["film 1"]}'
+    with running(shell) as one, ExitStack() as stack:
+        for size in (b"0x14", b"-14", b"+14", b"x"):
+            sent = head + size + b"\r\n" + body + b"\r\n0\r\n\r\n"
+            answer = connected(stack, one.client, sent).makefile("rb").read()
+            assert answer.startswith(b"HTTP/1.1 400 "), size
+            assert answer.count(b"HTTP/1.1 ") == 1, size
+
+
 def test_a_client_that_waits_for_100_is_told_to_go_on(shell: Shell) -> None:
     body = b'{"like": ["film 1"]}'
     head = POST + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % len(body)
