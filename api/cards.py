@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from api.asked import PAGE_SIZE, Asked
-from api.shape import Shape, shown_number
+from api.shape import LAST_YEAR, Shape, shown_number
 from recommender import Facet, Hit
 
 MAX_TAGS = 5
@@ -35,8 +35,8 @@ ADDRESS = re.compile(
 """An address that a link or picture may have: of the web, or relative; nothing that runs."""
 
 
-def card_of(hit: Hit, shape: Shape) -> dict[str, Any]:
-    """One item as its card."""
+def card_of(hit: Hit, shape: Shape, titles: Mapping[str, str]) -> dict[str, Any]:
+    """One item as its card; ``titles`` are those of the likes by their ids, for its reason."""
     fields = hit.fields
     why = hit.why or {}
     title = title_of(hit.id, fields, shape)
@@ -52,8 +52,14 @@ def card_of(hit: Hit, shape: Shape) -> dict[str, Any]:
         "relevance": hit.relevance,
         "score": hit.score,
         "words": why.get("words", {}).get("share"),
-        "why": str(why.get("sentence", "")),
+        "why": _reason(why, titles),
     }
+
+
+def _reason(why: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    sentence, nearest = str(why.get("sentence", "")), why.get("nearest", "")
+    named = brief(titles.get(nearest, nearest), MAX_SPOKEN)
+    return sentence.replace(f"nearest to {nearest}", f"nearest to {named}", 1)
 
 
 def title_of(id: str, fields: Mapping[str, Any], shape: Shape) -> str:
@@ -97,7 +103,8 @@ def _labels(facet: Facet, asked: Asked) -> dict[str, Any]:
     ticked = asked.tags.get(facet.field, ())
     lower = {label.lower(): label for label in ticked}
     counts = {lower.pop(label.lower(), label): count for label, count in facet.values.items()}
-    rows = [{"value": label, "count": counts.get(label, 0), "ticked": True} for label in ticked]
+    none = 0 if counts else None
+    rows = [{"value": label, "count": counts.get(label, none), "ticked": True} for label in ticked]
     others = [label for label in counts if label not in ticked]
     rows += [{"value": label, "count": counts[label], "ticked": False} for label in others]
     shown = max(SHOWN, len(ticked))
@@ -114,7 +121,7 @@ def _labels(facet: Facet, asked: Asked) -> dict[str, Any]:
 
 def _range(facet: Facet, asked: Asked, shape: Shape) -> dict[str, Any]:
     ends = asked.ranges.get(facet.field, ("", ""))
-    is_date = facet.field in shape.dates
+    is_date = facet.field in shape.dates and not 0 < (facet.max or 0) <= LAST_YEAR
     known = [
         "" if end is None else shown_number(end, facet.field, shape)
         for end in (facet.min, facet.max)

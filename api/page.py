@@ -75,11 +75,11 @@ def failed(error: RecommenderError) -> Response:
 def _shown(engine: Recommender, shape: Shape, asked: Asked) -> Response:
     """The page of a catalogue; what goes wrong with the question is told in its place."""
     index = engine.state()
-    results, facets, problem, status, total = None, [], None, 200, index.items
+    results, problem, status, total = None, None, 200, index.items
+    # Not counted yet: scripts fill them in, also when a fault has passed.
+    facets = [Facet(name, kind) for name, kind in shape.types.items() if kind in FACETED]
     call = call_of(asked, shape, asked.show)
     late = index.items > LATE_ITEMS and not asked.q and "filters" not in request.args
-    if late:
-        facets = [Facet(name, kind) for name, kind in shape.types.items() if kind in FACETED]
     try:
         results = call.answer(engine)
         if not late:
@@ -88,19 +88,21 @@ def _shown(engine: Recommender, shape: Shape, asked: Asked) -> Response:
     except RecommenderError as error:
         problem, status = error, status_of(error)
     hits = results.items if results is not None else []
-    cards = [card_of(hit, shape) for hit in hits]
+    tray = _tray(engine, shape, asked)
+    titles = {each["id"]: each["title"] for each in tray}
+    cards = [card_of(hit, shape, titles) for hit in hits]
     has_more = results is not None and results.returned == asked.show
     return _page(
         "catalogue.html", status,
         shape=shape, asked=asked, index=index, late=late, results=results, total=total,
         cards=cards, filters=filters_of(facets, asked, shape), chosen=chosen_of(asked, shape),
-        tray=_tray(engine, shape, asked), problem=problem,
+        tray=tray, problem=problem,
         more=more_of(asked) if has_more and asked.show < MAX_SHOWN else None,
         curl=call.curl(
             f"{request.host_url.rstrip('/')}{_base()}v1/{shape.catalogue}",
             keyed=bool(state().settings.read_keys),
         ),
-        relaxed=_relaxed(engine, asked, shape) if results is not None and not hits else [],
+        relaxed=_relaxed(engine, asked, shape, total) if results is not None and not hits else [],
         address=lambda asked: _address(shape.catalogue, asked.fitting(shape)),
         short=lambda text: brief(text, MAX_SPOKEN),
     )  # fmt: skip
@@ -125,11 +127,12 @@ def _tray(engine: Recommender, shape: Shape, asked: Asked) -> list[dict[str, Any
     return found
 
 
-def _relaxed(engine: Recommender, asked: Asked, shape: Shape) -> list[dict[str, Any]]:
-    """For each filter in use how many items there were without it."""
-    return [
+def _relaxed(engine: Recommender, asked: Asked, shape: Shape, total: int) -> list[dict[str, Any]]:
+    """The filters without which there were more items than ``total``, and how many."""
+    rows = [
         {**each, "count": engine.count(each["left"].where())} for each in chosen_of(asked, shape)
     ]
+    return [row for row in rows if row["count"] > total]
 
 
 def _listed(name: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ YEAR = re.compile(r"(.*_)?year(_.*)?", re.I)
 POPULAR = re.compile(
     r"popularity|votes?|vote_count|(review|rating|like|view|sale)s?(_count)?|stars|downloads", re.I
 )
+LAST_YEAR = 9999
 FACTS = 3
 """Numbers that a card shows."""
 
@@ -105,15 +106,19 @@ def shown_number(value: float, name: str, shape: Shape) -> str:
     """A number as a card shows it: dates as days, years plain, others with thousands parted."""
     if name in shape.dates and (day := day_of(int(value))):
         return day
-    if name in shape.years or value == 0:
-        return f"{value:g}"
-    if abs(value) >= 1e15 or abs(value) < 0.005:
+    if abs(value) >= 1e15 or 0 < abs(value) < 0.005:
         return f"{value:.3g}"
-    return f"{round(value, 2):,.2f}".rstrip("0").rstrip(".")
+    parted = "" if name in shape.years or name in shape.dates else ","
+    return f"{round(value, 2):{parted}.2f}".rstrip("0").rstrip(".")
 
 
 def day_of(seconds: int) -> str:
-    """The day, YYYY-MM-DD, of so many seconds since 1970; "" outside the years 1 to 9999."""
+    """The day, YYYY-MM-DD, of so many seconds since 1970; "" outside the years 1 to 9999.
+
+    Also "" for what is rather a year than an hour of 1970: books are ``published`` in 1999.
+    """
+    if 0 < seconds <= LAST_YEAR:
+        return ""
     try:
         return (date(1970, 1, 1) + timedelta(days=seconds // 86_400)).isoformat()
     except OverflowError:

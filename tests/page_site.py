@@ -27,6 +27,8 @@ fields:
   url: {type: stored}
   image: {type: stored}
   kinds: {type: tag}
+  constructor: {type: tag}
+  valueOf: {type: number}
   published: {type: number}
 vectors: {v: {embedder: given, column: v}}
 """)
@@ -73,8 +75,9 @@ def odd() -> Iterator[dict[str, Any]]:
             "image": url,
             "kinds": [f"<i>kind {number % 2}</i>", "a|b"],
             "published": f"2024-05-{number + 1:02}",
+            "valueOf": number,
             "v": [1, number],
-        }
+        } | ({"constructor": f"c{number % 3}"} if number else {})
 
 
 def fill(server: Server, settings: Settings) -> None:

@@ -201,6 +201,16 @@ def test_why_is_told_to_mouse_keyboard_and_touch(visit: Visiting, site: str) -> 
     assert "words" in (page.locator(".card .reason").first.text_content() or "")
 
 
+def test_a_reason_names_a_like_by_its_title(visit: Visiting, site: str) -> None:
+    page = visit(f"{site}/c/movies?like=toy-story&like=alien").page
+    reasons = page.locator(".card .reason")
+    expect(reasons.filter(has_text="nearest to Alien)").first).to_be_attached()
+    page.locator("#q").fill("robot")
+    expect(reasons.filter(has_text="words ").first).to_be_attached()
+    expect(reasons.filter(has_text="nearest to Toy Story)").first).to_be_attached()
+    expect(reasons.filter(has_text="toy-story")).to_have_count(0)
+
+
 def test_more_is_appended_without_repeats(visit: Visiting, site: str) -> None:
     for question in ("", "?q=robot", "?like=alien&like=up"):
         page = visit(f"{site}/c/movies{question}").page
@@ -211,7 +221,7 @@ def test_more_is_appended_without_repeats(visit: Visiting, site: str) -> None:
         expect(page.locator(".card")).to_have_count(72)
         assert shown(page)[:24] == first
         assert len({*shown(page)}) == 72
-        expect(page.locator("#status")).to_contain_text("72")
+        expect(page.locator("#status")).to_contain_text(re.compile("72 .*of 399 items"))
         assert page.evaluate("document.activeElement.dataset.id") == shown(page)[48]
 
 
@@ -254,6 +264,19 @@ def test_back_and_forward_and_an_address_for_others(visit: Visiting, site: str) 
     assert other.locator(".chip .what").all_text_contents() == (
         page.locator(".chip .what").all_text_contents()
     )
+
+
+def test_every_search_that_is_sent_is_a_step_back(visit: Visiting, site: str) -> None:
+    page = visit(f"{site}/c/movies").page
+    for words in ("robot", "love"):
+        page.locator("#q").fill(words)
+        page.keyboard.press("Enter")
+        settle(page)
+    page.keyboard.press("Escape")
+    settle(page)
+    for words in ("love", "robot", ""):
+        page.go_back()
+        expect(page.locator("#q")).to_have_value(words)
 
 
 def test_what_the_server_and_the_scripts_render_is_the_same(visit: Visiting, site: str) -> None:
@@ -368,6 +391,17 @@ def test_hostile_titles_stay_text(visit: Visiting, site: str) -> None:
         assert visited.refused() == []
 
 
+def test_fields_may_be_called_what_every_object_has(visit: Visiting, site: str) -> None:
+    page = visit(f"{site}/c/odd").page
+    box(page, "c1").check()
+    expect(page.locator("#status")).to_have_text("3 items")
+    page.locator("[data-field=valueOf] input").first.fill("4")
+    expect(page.locator("#status")).to_have_text("2 items")
+    page.get_by_role("link", name="Remove Value Of from 4").click()
+    page.get_by_role("link", name="Remove Constructor: c1").click()
+    expect(page.locator("#status")).to_have_text("9 items")
+
+
 def test_without_scripts(visit: Visiting, site: str) -> None:
     page = visit(f"{site}/c/movies", java_script_enabled=False).page
     page.fill("#q", "shark")
@@ -436,6 +470,27 @@ def test_a_question_that_cannot_be_is_told(visit: Visiting, site: str) -> None:
     settle(page)
     expect(page.get_by_role("alert")).to_have_count(0)
     assert shown(page)
+
+
+def test_filters_are_there_again_when_the_question_is_mended(visit: Visiting, site: str) -> None:
+    page = visit(f"{site}/c/movies?min.year=abc").page
+    expect(page.get_by_role("link", name="Start over")).to_be_visible()
+    page.get_by_role("link", name="Remove Year from abc").click()
+    expect(page.locator("#status")).to_have_text("24 of 399 items")
+    box(page, "Drama").check()
+    expect(page.locator("#status")).not_to_contain_text("of 399")
+
+
+def test_a_phone_shows_no_filters_where_there_are_none(
+    visit: Visiting, site: str, settings: Settings
+) -> None:
+    bare = Catalogue.from_dict(
+        {"name": "bare", "vectors": {"v": {"embedder": "given", "column": "v"}}}
+    )
+    loaded(connect(settings), settings, bare, [{"id": "a", "v": [1, 0]}])
+    page = visit(f"{site}/c/bare", **PHONE).page
+    expect(page.locator("#status")).to_have_text("1 item")
+    expect(page.locator(".filters")).to_be_hidden()
 
 
 def test_events_are_sent_where_they_are_taken(

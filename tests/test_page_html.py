@@ -156,6 +156,9 @@ def test_nothing_found_says_which_filter_to_leave_out(site: FlaskClient) -> None
         "Without Genres: Western", "Without Year from 2020",
     ]  # fmt: skip
     assert all(int(text) > 0 for text in texts(tree, ".notice .count"))
+    alone = page(site, "/c/movies", **{"min.year": "2090", "tag.genres": "Polka"})
+    assert ids(alone) == texts(alone, ".notice li a") == []
+    assert "Leave out more than one." in texts(alone, ".notice p")
 
 
 @pytest.mark.parametrize(

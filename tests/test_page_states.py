@@ -9,7 +9,7 @@ from page_site import NUMBERS, ODD
 from selectolax.lexbor import LexborHTMLParser as Tree
 
 from api import create_app
-from recommender import Settings
+from recommender import Catalogue, Settings
 from recommender.store import index
 from recommender.store.connection import Server
 
@@ -42,6 +42,25 @@ def test_a_catalogue_without_an_index_says_so(
     assert (answer.status_code, "has no index yet" in answer.text) == (503, True)
     assert int(answer.headers["Retry-After"]) > 0
     assert "Being loaded" in client.get("/").text
+
+
+def test_a_book_published_in_a_year_has_no_day_of_1970(settings: Settings, load: Any) -> None:
+    spec = {
+        "name": "books",
+        "fields": {"published": {"type": "number"}, "year_sales": {"type": "number"}},
+        "vectors": {"v": {"embedder": "given", "column": "v"}},
+    }
+    books = [
+        {"id": "a", "published": 1999, "year_sales": 1_234_567, "v": [1, 0]},
+        {"id": "b", "published": 2004, "year_sales": 99, "v": [1, 1]},
+    ]
+    load(Catalogue.from_dict(spec), books)
+    page = Tree(create_app(settings).test_client().get("/c/books").text)
+    facts = [node.text(strip=True) for node in page.css(".card .facts li")]
+    assert sorted(facts) == ["1234567", "99"]
+    group = page.css("[data-field=published]")[0]
+    assert group.attributes["data-type"] == "number"
+    assert group.css_first(".known").text() == "1999 to 2004"
 
 
 def test_the_only_item_has_nothing_like_it(settings: Settings, load: Any) -> None:

@@ -1,4 +1,4 @@
-// See docs/widget.md. Whatever fails, the page stays as it is.
+// See docs/widget.md. If it fails, the page stays as it is.
 {
 const TAG = "more-like-this", script = document.currentScript;
 const usual = {
@@ -20,7 +20,7 @@ const make = (tag, props, ...content) => {
 
 const stem = (id) => id.replace(/(\/index)?(\.[a-z]\w*)?\/*$/i, "");
 
-// What lacks a value, or a safe address, goes.
+// What has no safe value goes.
 const fill = (row, values) => {
 	for (const node of [row, ...row.querySelectorAll(":not(script, style)")]) {
 		const { href, src, alt } = node.attributes;
@@ -105,7 +105,7 @@ customElements.get(TAG) ?? customElements.define(TAG, class extends HTMLElement 
 		list.addEventListener("error", ({ target }) => target.remove(), true);
 		for (const item of answer.items) {
 			const row = make("li", {}, card.cloneNode(true));
-			fill(row, { day: new Date(item.fields.date * 1000).toJSON()?.slice(0, 10),
+			fill(row, { __proto__: null, day: new Date(item.fields.date * 1000).toJSON()?.slice(0, 10),
 				path: stem(item.id), ...item.fields, id: item.id });
 			row.onclick = ({ target }) => {
 				if (target.closest("[href]") && tell("click", { item, seed })) track("click", item.id, seed);

@@ -60,6 +60,8 @@ async function problemOf(response) {
     const { detail, remedy } = await response.json();
     return new Problem(response.status, detail || response.statusText, remedy, wait);
   } catch {
-    return new Problem(response.status, `The server answered ${response.status}`, "", wait);
+    const isLong = response.status === 414;
+    const said = isLong ? "The question does not fit into an address" : `The server answered ${response.status}`;
+    return new Problem(response.status, said, isLong ? "Ask with fewer words or filters" : "", wait);
   }
 }

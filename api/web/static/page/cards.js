@@ -1,6 +1,6 @@
 /** Cards out of the page's own template: what the server renders, with other text in it. */
 
-import { all, copyOf, make, one } from "./dom.js";
+import { all, capital, copyOf, make, one } from "./dom.js";
 import { shownNumber } from "./numbers.js";
 
 /** @typedef {import("./state.js").Shape} Shape */
@@ -19,7 +19,7 @@ let made = 1000;
  * @property {number | null} score
  * @property {number | null} relevance
  * @property {Record<string, any>} fields
- * @property {{sentence?: string, words?: {share: number}}} [why]
+ * @property {{sentence?: string, nearest?: string, words?: {share: number}}} [why]
  */
 
 /**
@@ -28,9 +28,10 @@ let made = 1000;
  * @param {Hit} hit
  * @param {Shape} shape
  * @param {{like: string, unlike: string}} addresses where its two links lead
+ * @param {(id: string) => string} named what a like is called
  * @returns {HTMLElement}
  */
-export function cardOf(hit, shape, addresses) {
+export function cardOf(hit, shape, addresses, named) {
   const card = copyOf("card");
   const title = titleOf(hit, shape);
   card.dataset.id = hit.id;
@@ -39,7 +40,7 @@ export function cardOf(hit, shape, addresses) {
   fillList(one(".facts", card), factsOf(hit, shape));
   fillText(one(".text", card), brief(hit.fields[shape.text ?? ""], MAX_TEXT));
   fillList(one(".tags", card), tagsOf(hit, shape));
-  fillFit(card, hit);
+  fillFit(card, hit, named);
   for (const link of all("[data-act]", card)) {
     link.href = link.dataset.act === "like" ? addresses.like : addresses.unlike;
     link.setAttribute("aria-label", `${link.textContent}: ${brief(title, 80)}`);
@@ -84,8 +85,8 @@ function fillList(list, rows) {
   if (!rows.length) list.remove();
 }
 
-/** How near it is, and why. @param {HTMLElement} card @param {Hit} hit */
-function fillFit(card, hit) {
+/** How near it is, and why. @param {HTMLElement} card @param {Hit} hit @param {(id: string) => string} named */
+function fillFit(card, hit, named) {
   const [meter, figure, why] = ["meter", ".figure", ".why"].map((selector) => one(selector, card));
   if (hit.relevance === null) meter.remove();
   else meter.value = hit.relevance;
@@ -94,14 +95,15 @@ function fillFit(card, hit) {
   if (hit.relevance === null) figure.removeAttribute("title");
   const share = hit.why?.words?.share;
   fillText(one(".words", card), share === undefined ? "" : `words ${share.toFixed(2)}`);
-  const sentence = hit.why?.sentence;
+  const nearest = hit.why?.nearest ?? "";
+  const sentence = hit.why?.sentence?.replace(`nearest to ${nearest}`, () => `nearest to ${brief(named(nearest), 80)}`);
   if (!sentence) {
     why.remove();
     if (shown === null) one(".fit", card).remove();
     return;
   }
   made += 1;
-  one(".reason", why).textContent = `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
+  one(".reason", why).textContent = `${capital(sentence)}.`;
   one(".reason", why).id = `why-${made}`;
   one("button", why).setAttribute("aria-describedby", `why-${made}`);
 }
@@ -118,7 +120,9 @@ function factsOf(hit, shape) {
 
 /** @param {Hit} hit @param {Shape} shape @returns {[string, string][]} */
 function tagsOf(hit, shape) {
-  const labels = shape.tags.flatMap((name) => (hit.fields[name] ?? []).slice(0, MAX_TAGS_OF_ONE));
+  const labels = shape.tags
+    .filter((name) => Object.hasOwn(hit.fields, name))
+    .flatMap((name) => hit.fields[name].slice(0, MAX_TAGS_OF_ONE));
   return [...new Set(labels)].slice(0, MAX_TAGS).map((label) => ["", brief(label, 60)]);
 }
 

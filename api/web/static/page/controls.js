@@ -14,6 +14,7 @@ export function listenTo(page) {
   one("#ask").addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
     typed(page, 0);
+    page.burst = "";
     if (matchMedia("(pointer: coarse)").matches) page.words?.blur();
   });
   page.words?.addEventListener("input", () => typed(page, TYPING_MS));
@@ -104,6 +105,7 @@ function pressed(page, event) {
   else if (active === page.words && page.words.value) {
     event.preventDefault();
     page.words.value = "";
+    page.burst = "";
     typed(page, 0);
   }
 }

@@ -6,6 +6,9 @@ export const one = (selector, root = document) => root.querySelector(selector);
 /** @param {string} selector @param {ParentNode} [root] @returns {any[]} */
 export const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
+/** @param {string} text */
+export const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
+
 /** A copy of what a template of the page holds. @param {string} id @returns {any} */
 export const copyOf = (id) => one(`#${id}`).content.firstElementChild.cloneNode(true);
 

@@ -2,6 +2,7 @@
 
 import { all, copyOf, one } from "./dom.js";
 import { shownNumber, thousands } from "./numbers.js";
+import { bare } from "./state.js";
 
 /** @typedef {import("./state.js").Shape} Shape */
 /** @typedef {import("./state.js").State} State */
@@ -51,9 +52,9 @@ export function showChosen(groups, state) {
 
 /** The state with what is ticked and typed. @param {HTMLElement} groups @param {State} state @returns {State} */
 export function chosenIn(groups, state) {
-  const tags = { ...state.tags };
-  /** @type {Record<string, [string, string]>} */
-  const ranges = {};
+  const tags = bare(state.tags);
+  /** @type {State["ranges"]} */
+  const ranges = bare();
   for (const group of groupsOf(groups)) {
     const name = group.dataset.field ?? "";
     if (group.dataset.type === "tag") {

@@ -2,7 +2,9 @@
 
 /** @typedef {import("./state.js").Shape} Shape */
 
-const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+const LAST_YEAR = 9999;
+const parted = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 2, useGrouping: false });
 
 /** @param {number} count */
 export const thousands = (count) => count.toLocaleString("en");
@@ -15,18 +17,19 @@ export const thousands = (count) => count.toLocaleString("en");
  * @param {Shape} shape
  */
 export function shownNumber(value, name, shape) {
-  if (shape.dates.includes(name)) {
-    const day = dayOf(value);
-    if (day) return day;
-  }
-  if (shape.years.includes(name) || value === 0) return String(value);
-  if (Math.abs(value) >= 1e15 || Math.abs(value) < 0.005) return String(Number(value.toPrecision(3)));
-  return grouped.format(value);
+  const isDate = shape.dates.includes(name);
+  const day = isDate && dayOf(Math.trunc(value));
+  if (day) return day;
+  const size = Math.abs(value);
+  if (size >= 1e15) return value.toExponential(2).replace(/\.?0+e/, "e");
+  if (size && size < 0.005) return String(Number(value.toPrecision(3)));
+  return (isDate || shape.years.includes(name) ? plain : parted).format(value);
 }
 
-/** The day of so many seconds since 1970; "" outside the years 1 to 9999. @param {number} seconds */
+/** The day of so many seconds since 1970; "" for a year, and outside the years 1 to 9999. @param {number} seconds */
 function dayOf(seconds) {
-  const day = new Date(Math.trunc(seconds) * 1000);
-  const year = day.getTime() === day.getTime() ? day.getUTCFullYear() : 0;
-  return year >= 1 && year <= 9999 ? day.toISOString().slice(0, 10) : "";
+  if (seconds > 0 && seconds <= LAST_YEAR) return "";
+  const day = new Date(seconds * 1000);
+  const year = Number.isNaN(day.getTime()) ? 0 : day.getUTCFullYear();
+  return year >= 1 && year <= LAST_YEAR ? day.toISOString().slice(0, 10) : "";
 }

@@ -9,10 +9,11 @@ import { showEmpty, showProblem } from "./notices.js";
 import { thousands } from "./numbers.js";
 import { Search } from "./search.js";
 import { chosen, isQuestion, PAGE_SIZE, placed, query, read } from "./state.js";
-import { addressFor, readTray, remember, showTray } from "./tray.js";
+import { addressFor, readTray, remember, showTray, titleKnown } from "./tray.js";
 
 /** @typedef {import("./state.js").State} State */
 
+const BURST_MS = 3000;
 const LEAST_WAIT = 2;
 const MOST_WAIT = 60;
 
@@ -28,18 +29,21 @@ export class Page {
     this.tray = one("[data-tray]");
     this.notice = one("[data-notice]");
     this.status = one("#status");
+    /** How many items pass the filters, where that is known. @type {number | undefined} */
+    this.total = Number(this.status.dataset.total ?? NaN) || undefined;
     this.button = one("[data-more]");
     this.words = one("#q");
     this.spread = one("#diversity");
-    /** What the last change was, so that a burst of typing is one step back. */
+    /** What the last change was, and when, so that a burst of typing is one step back. */
     this.burst = "";
+    this.changed = 0;
     this.timer = 0;
     this.retry = 0;
     this.tries = 0;
     readTray(this.tray, this.state);
     for (const card of this.grid.children) remember(card.dataset.id, one(".title", card).textContent);
     addEventListener("popstate", () => this.#take(read(location.search, this.shape)));
-    if (document.body.dataset.status !== "200") this.again();
+    if (["429", "503"].includes(document.body.dataset.status ?? "")) this.again();
   }
 
   /**
@@ -51,10 +55,11 @@ export class Page {
    */
   go(state, { burst = "", wait = 0, isJump = false } = {}) {
     if (query(state) === query(this.state)) return;
-    const isSame = burst !== "" && burst === this.burst;
+    const isSame = burst !== "" && burst === this.burst && Date.now() - this.changed < BURST_MS;
     history[isSame ? "replaceState" : "pushState"](null, "", addressFor(state));
     this.#take(state, wait);
     this.burst = burst;
+    this.changed = Date.now();
     if (!isJump) return;
     scrollTo({ top: 0, behavior: "instant" });
     one("#results").focus({ preventScroll: true });
@@ -138,7 +143,7 @@ export class Page {
       if (signal.aborted) return;
       if (counts) showCounts(this.groups, counts.facets, state, this.shape);
       this.#tell(found.returned, counts?.items);
-      if (!found.returned) await this.#showWhyEmpty(state, signal);
+      if (!found.returned) await this.#showWhyEmpty(state, signal, counts?.items ?? 0);
     } catch (error) {
       if (!signal.aborted) this.#showFault(error);
     } finally {
@@ -163,34 +168,37 @@ export class Page {
   /** @param {import("./cards.js").Hit} hit @param {State} state */
   #card(hit, state) {
     remember(hit.id, titleOf(hit, this.shape));
-    return cardOf(hit, this.shape, {
+    const addresses = {
       like: addressFor(placed(state, hit.id, "like", this.shape)),
       unlike: addressFor(placed(state, hit.id, "unlike", this.shape)),
-    });
+    };
+    return cardOf(hit, this.shape, addresses, titleKnown);
   }
 
   /** Says how many there are, also aloud. @param {number} shown @param {number} [total] */
   #tell(shown, total) {
     this.total = total;
-    const of = total === undefined ? "" : ` of ${thousands(total)}`;
-    this.status.textContent = shown ? this.#told(shown, of) : "Nothing found";
+    this.status.textContent = shown ? this.#told(shown, total) : "Nothing found";
   }
 
-  /** @param {number} shown @param {string} of */
-  #told(shown, of) {
+  /** The same as `_status.html`. @param {number} shown @param {number} [total] */
+  #told(shown, total) {
     const { state, shape } = this;
-    const by = shape.order ? `, by ${shape.labels[shape.order].toLowerCase()}` : "";
-    if (!isQuestion(state)) return `${shown}${of} items${by}`;
-    if (!state.like.length && !state.q) return `The ${shown}${of} items that are least like your dislikes`;
-    if (state.diversity) return `${shown}${of} items, close and unlike each other`;
-    return `The ${shown} closest${of} items`;
+    const isAll = shown === total;
+    const of = isAll || total === undefined ? "" : ` of ${thousands(total)}`;
+    const items = `${thousands(shown)}${of} ${(total ?? shown) === 1 ? "item" : "items"}`;
+    if (!isQuestion(state)) return shape.order ? `${items}, by ${shape.labels[shape.order].toLowerCase()}` : items;
+    if (!state.like.length && !state.q) return `${items}, least like your dislikes first`;
+    if (state.diversity) return `${items}, close and unlike each other`;
+    return isAll ? `${items}, closest first` : `The ${shown > 1 ? `${thousands(shown)} ` : ""}closest${of} items`;
   }
 
-  /** @param {State} state @param {AbortSignal} signal */
-  async #showWhyEmpty(state, signal) {
+  /** @param {State} state @param {AbortSignal} signal @param {number} total */
+  async #showWhyEmpty(state, signal, total) {
     const relaxed = await this.search.relaxed(state, signal);
-    const rows = relaxed.map(({ text, left, count }) => ({ text, count, address: addressFor(left) }));
-    if (!signal.aborted) showEmpty(this.notice, state.q, rows);
+    const more = relaxed.filter(({ count }) => count > total);
+    const rows = more.map(({ text, left, count }) => ({ text, count, address: addressFor(left) }));
+    if (!signal.aborted) showEmpty(this.notice, state.q, relaxed.length > 0 && !total, rows);
   }
 
   /** @param {unknown} error */
@@ -207,6 +215,6 @@ export class Page {
       clearTimeout(this.retry);
       this.retry = setTimeout(() => this.again(), error.wait * 1000);
     }
-    showProblem(this.notice, error, () => this.again());
+    showProblem(this.notice, error, () => this.again(), location.pathname);
   }
 }

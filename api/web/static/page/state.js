@@ -21,7 +21,7 @@ const ENDS = ["min.", "max."];
 export function read(search, shape) {
   const given = new URLSearchParams(search);
   /** @type {State} */
-  const state = { q: (given.get("q") ?? "").trim(), tags: {}, ranges: {}, like: [], unlike: [], diversity: 0 };
+  const state = { q: (given.get("q") ?? "").trim(), tags: bare(), ranges: bare(), like: [], unlike: [], diversity: 0 };
   for (const [name, type] of Object.entries(shape.types)) {
     if (type === "tag") {
       const labels = listed(given, TAG + name);
@@ -64,6 +64,15 @@ export function where(state) {
   ];
 }
 
+/**
+ * The same by name, without what every object inherits: a field may be called "constructor".
+ *
+ * @template T
+ * @param {Record<string, T>} [own]
+ * @returns {Record<string, T>}
+ */
+export const bare = (own) => Object.assign(Object.create(null), own);
+
 /** Whether anything is asked, beside filters. @param {State} state */
 export const isQuestion = (state) => Boolean(state.q || state.like.length || state.unlike.length);
 
@@ -81,10 +90,12 @@ export function placed(state, id, side, shape) {
 
 /** @param {State} state @param {string} name @param {string} [label] */
 export function withoutFilter(state, name, label) {
-  const { [name]: labels = [], ...tags } = state.tags;
-  const { [name]: _, ...ranges } = state.ranges;
-  const left = labels.filter((each) => label !== undefined && each !== label);
-  return { ...state, tags: left.length ? { ...tags, [name]: left } : tags, ranges };
+  const [tags, ranges] = [bare(state.tags), bare(state.ranges)];
+  const left = (tags[name] ?? []).filter((each) => label !== undefined && each !== label);
+  if (left.length) tags[name] = left;
+  else delete tags[name];
+  delete ranges[name];
+  return { ...state, tags, ranges };
 }
 
 /**

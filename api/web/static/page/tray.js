@@ -14,6 +14,9 @@ const titles = new Map();
 /** @param {string} id @param {string} title */
 export const remember = (id, title) => titles.set(id, title);
 
+/** @param {string} id */
+export const titleKnown = (id) => titles.get(id) ?? id;
+
 /** What the server has put into the tray. @param {HTMLElement} tray @param {State} state */
 export function readTray(tray, state) {
   const texts = all(".like .what, .unlike .what", tray).map((what) => what.textContent);
@@ -25,7 +28,7 @@ export function showTray(tray, state, shape) {
   const filters = chosen(state, shape);
   const sides = /** @type {const} */ ([["like", "More like"], ["unlike", "Less like"]]);
   const chips = sides.flatMap(([side, sign]) =>
-    state[side].map((id) => chipOf(titles.get(id) ?? id, placed(state, id, null, shape), side, sign, id)),
+    state[side].map((id) => chipOf(titleKnown(id), placed(state, id, null, shape), side, sign, id)),
   );
   chips.push(...filters.map(({ text, left }) => chipOf(text, left)));
   const list = one("[data-chips]", tray);
