@@ -23,8 +23,6 @@ from recommender.store.connection import Server
 if TYPE_CHECKING:
     from browser import Visiting
 
-pytest_plugins = ["browser"]
-
 KEY = "k" * 16
 NOWHERE = Settings(home=Path(os.devnull))
 """The page needs no Redis."""
