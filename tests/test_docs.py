@@ -59,7 +59,8 @@ MADE = {
     ),
 }  # fmt: skip
 """What a browser shows of the page that a reader of a tutorial makes: where, and the first hit."""
-LINKS = re.compile(r"\]\(([^)#]+)")
+LINKS = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 class Shell:
@@ -208,9 +209,18 @@ def test_the_loader_that_contributing_shows_reads_as_ours_do(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_links_lead_somewhere(page: str) -> None:
-    for target in LINKS.findall((ROOT / page).read_text(encoding="utf-8")):
+    for target, part in LINKS.findall((ROOT / page).read_text(encoding="utf-8")):
         if "://" not in target:
-            assert (ROOT / page).parent.joinpath(target).exists(), target
+            found = (ROOT / page).parent / target if target else ROOT / page
+            assert found.exists(), target
+            if part:
+                headings = HEADING.findall(found.read_text(encoding="utf-8"))
+                assert part in map(_anchor, headings), f"{target}#{part}"
+
+
+def _anchor(heading: str) -> str:
+    """The name that a heading has in addresses."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _follow(shell: Shell, language: str, body: str) -> None:
