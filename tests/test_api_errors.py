@@ -20,7 +20,7 @@ from outside import Answer, Client, served
 
 from api import create_app
 from recommender import Catalogue, Settings
-from recommender.store import catalogues, embedded, index
+from recommender.store import catalogues, embedded, index, versions
 from recommender.store.connection import Server, connect
 
 FILMS: list[dict[str, Any]] = [
@@ -247,6 +247,7 @@ def test_another_model_is_409(load: Load, server: Server, settings: Settings) ->
         stamps = json.loads(server.client.hget("recommender:words", "stamps"))
         stamps["text"]["embedder"] = "openai:text-embedding-3-small"
         server.client.hset("recommender:words", "stamps", json.dumps(stamps))
+        versions.put(server.client, "words")  # as a load does
         time.sleep(1.1)
         found = problem(client.get("/v1/words/search?q=film"), 409, "model_mismatch")
         assert "openai:text-embedding-3-small" in found["detail"]
