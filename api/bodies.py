@@ -9,7 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from flask import request
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    HTTPException,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+)
 
 from recommender import Record, Reject
 from recommender.errors import InvalidParameter, kind_of
@@ -180,8 +185,8 @@ def parsed(text: bytes) -> Any:
 class Incoming(io.RawIOBase):
     """The request's body as it comes in.
 
-    Raises 413 past ``limit`` bytes, announced or not, and ClientDisconnected where it breaks off:
-    what came so far is not all, whatever it looks like.
+    Raises 413 past ``limit`` bytes, announced or not, and ClientDisconnected where it breaks off,
+    or is no body: what came so far is not all, whatever it looks like.
     """
 
     def __init__(self, limit: int | None = None) -> None:
@@ -199,7 +204,9 @@ class Incoming(io.RawIOBase):
         """Fills ``buffer`` as far as something came, 0 at the end."""
         try:
             data = self._stream.read(len(buffer))
-        except OSError as error:
+        except HTTPException:
+            raise
+        except Exception as error:  # a server's own, of chunks that are none, is no OSError
             raise ClientDisconnected from error
         buffer[: len(data)] = data
         self._count += len(data)

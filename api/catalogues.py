@@ -78,5 +78,5 @@ class OpenCatalogues:
     def forget(self, error: UnknownCatalogue) -> None:
         """Closes what is no longer there, after a request that came upon it."""
         for known in (self._open, self._writers):
-            for name in [name for name in known if repr(name) in error.message]:
+            for name in [name for name in list(known) if repr(name) in error.message]:
                 known.pop(name, None)

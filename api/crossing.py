@@ -40,7 +40,7 @@ def allow(blueprint: Blueprint, settings: Settings) -> None:
     CORS(
         blueprint,
         resources=RESOURCES,
-        origins=list(settings.cors_origins),
+        origins=["*"] if for_all else [_exactly(each) for each in settings.cors_origins],
         allow_headers=list(HEADERS),
         expose_headers=list(EXPOSED),
         max_age=MAX_AGE_SECONDS,
@@ -50,6 +50,11 @@ def allow(blueprint: Blueprint, settings: Settings) -> None:
         allow_private_network=False,
         vary_header=False,
     )
+
+
+def _exactly(origin: str) -> re.Pattern[str]:
+    """That origin alone: flask-cors would take the brackets of an address for a pattern's."""
+    return re.compile(rf"{re.escape(origin)}\Z", re.IGNORECASE)
 
 
 def _vary(response: Response) -> Response:

@@ -100,6 +100,8 @@ def _fault(
     """What is wrong with the first member that is wrong."""
     known = _fields(model)
     first = error.errors(include_url=False, include_context=False)[0]
+    if not first["loc"]:
+        return InvalidParameter("body", f"the name {brief(first['input'])} is not Unicode text")
     name = str(first["loc"][0])
     if name not in known:
         return InvalidParameter(

@@ -79,6 +79,8 @@ def _parts() -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
         raise InvalidParameter(
             "body", "the form cannot be read", remedy="Its parts have to stand between boundaries"
         ) from error
+    if None in (*fields, *files):
+        raise InvalidParameter("body", "a part of the form has no name", remedy=REMEDY)
     return fields, files
 
 

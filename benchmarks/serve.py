@@ -47,7 +47,8 @@ WORKERS = 2
 CONNECTIONS = 16
 DRAWN, POPULAR_SECONDS = 200_000, 15
 ROUNDS, SECONDS = 4, 2
-WARM_UP, MANY = 10_000, 100_000
+WARM_UP, MANY = 40_000, 100_000
+"""Requests until workers hold what they may keep, and those after which they must hold no more."""
 CHUNK_SECONDS = 5
 SIMILAR, RELATED = "/v1/fashion/similar", "/v1/fashion/related"
 

@@ -403,19 +403,23 @@ class Recommender:
 
     def _looked_at(self, view: View, now: float, met: int) -> View:
         entry, version = catalogues.get_versioned(self._client, self.name)
-        if (entry, version) != (view.entry, view.version):
-            view = View(entry, version)  # what was counted is counted again
         try:
             state = self.state()
-            view.is_whole, view.items = state.is_ready, state.items
+            is_whole, items = state.is_ready, state.items
         except IndexNotReady:
-            view.is_whole, view.items = False, 0  # the query itself will say so
-        with self._changing:  # never back to what another thread saw before
-            is_newer = now > self._view.seen
-            if now > view.seen:  # its own, also where another thread's is newer
-                view.seen, view.processes = now, met
-            if is_newer:
-                self._view = view
+            is_whole, items = False, 0  # the query itself will say so
+        is_same = (entry, version, met) == (view.entry, view.version, view.processes)
+        if not is_same or (is_whole and not view.is_whole):
+            view = View(entry, version)  # what was counted is counted again
+        with self._changing:
+            shown = self._view
+            # Of two that look at the same time nobody knows who saw more: the first one done is
+            # believed by both. A token with what an earlier one knew would be kept for ever.
+            if now < shown.until and shown.processes >= met:
+                return shown
+            view.is_whole, view.items = is_whole, items
+            view.seen, view.until, view.processes = now, time.monotonic(), met
+            self._view = view
         return view
 
 

@@ -20,7 +20,7 @@ from outside import Answer, Client, served
 
 from api import create_app
 from recommender import Catalogue, Settings
-from recommender.store import catalogues, embedded, index
+from recommender.store import catalogues, embedded, index, versions
 from recommender.store.connection import Server, connect
 
 FILMS: list[dict[str, Any]] = [
@@ -107,6 +107,13 @@ def test_a_bad_parameter_has_its_own_code(client: Client) -> None:
 def test_a_problem_does_not_repeat_a_long_value(client: Client) -> None:
     answer = client.get(SIMILAR + "limit=" + "9" * 3000)
     assert len(problem(answer, 400, "invalid_limit")["detail"]) < 200
+
+
+@pytest.mark.parametrize("verb", ["similar", "similar:batch", "related", "search", "recommend"])
+def test_a_member_whose_name_is_half_a_letter(client: Client, verb: str) -> None:
+    body, headers = rb'{"id": "f1", "\ud800": 1}', {"Content-Type": "application/json"}
+    answer = client.send("POST", f"/v1/films/{verb}", body, headers=headers)
+    assert r"'\ud800'" in problem(answer, 400, "invalid_body")["detail"]
 
 
 @pytest.mark.parametrize("query", ["limit=3&limit=5", "id=f2", "exact=true&exact=false"])
@@ -240,6 +247,7 @@ def test_another_model_is_409(load: Load, server: Server, settings: Settings) ->
         stamps = json.loads(server.client.hget("recommender:words", "stamps"))
         stamps["text"]["embedder"] = "openai:text-embedding-3-small"
         server.client.hset("recommender:words", "stamps", json.dumps(stamps))
+        versions.put(server.client, "words")  # as a load does
         time.sleep(1.1)
         found = problem(client.get("/v1/words/search?q=film"), 409, "model_mismatch")
         assert "openai:text-embedding-3-small" in found["detail"]

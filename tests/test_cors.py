@@ -83,6 +83,14 @@ def test_a_page_that_may_ask(client: Client, origin: str) -> None:
     assert "Origin" in listed(again.headers["Vary"])
 
 
+def test_an_address_in_brackets_is_no_pattern(films: Settings) -> None:
+    origin = "https://[::1]:8080"
+    with served(create_app(replace(films, cors_origins=(origin,)))) as client:
+        assert told(ask(client, SIMILAR, origin))["Allow-Origin"] == origin
+        for other in ("https://1:8080", "https://::8080", f"{origin}0", f"{origin}.example"):
+            assert told(ask(client, SIMILAR, other)) == {}
+
+
 @pytest.mark.parametrize(
     "origin",
     [

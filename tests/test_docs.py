@@ -6,7 +6,6 @@ are compared as such.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shlex
@@ -28,6 +27,7 @@ from typing import Any
 import pytest
 from browser import Visiting
 from conftest import ROOT
+from curl import put_curl
 from openai_server import OpenAIServer
 from outside import plain
 
@@ -59,7 +59,8 @@ MADE = {
     ),
 }  # fmt: skip
 """What a browser shows of the page that a reader of a tutorial makes: where, and the first hit."""
-LINKS = re.compile(r"\]\(([^)#]+)")
+LINKS = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 class Shell:
@@ -77,9 +78,11 @@ class Shell:
         self.server: subprocess.Popen[str] | None = None
         self.background: list[subprocess.Popen[bytes]] = []
         scripts = Path(sys.executable).parent
+        if not shutil.which("curl"):
+            put_curl(home)
         kept = {name: os.environ[name] for name in ("LANG", "CI") if name in os.environ}
         self.env = kept | {
-            "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}{os.pathsep}{home}",
             "HOME": str(home),
             "RECOMMENDER_HOME": str(home),
             "COLUMNS": "100",
@@ -91,8 +94,6 @@ class Shell:
         command = self.here(command)
         if command.endswith(" &"):
             return self.start(command[:-2])
-        if command.startswith("curl -s ") and not shutil.which("curl"):
-            return _curl(command, self.folder)
         if command == "make run":
             venv = Path(sys.executable).parent.parent
             # The environment is installed already: what is tested here is what comes after.
@@ -208,9 +209,18 @@ def test_the_loader_that_contributing_shows_reads_as_ours_do(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_links_lead_somewhere(page: str) -> None:
-    for target in LINKS.findall((ROOT / page).read_text(encoding="utf-8")):
+    for target, part in LINKS.findall((ROOT / page).read_text(encoding="utf-8")):
         if "://" not in target:
-            assert (ROOT / page).parent.joinpath(target).exists(), target
+            found = (ROOT / page).parent / target if target else ROOT / page
+            assert found.exists(), target
+            if part:
+                headings = HEADING.findall(found.read_text(encoding="utf-8"))
+                assert part in map(_anchor, headings), f"{target}#{part}"
+
+
+def _anchor(heading: str) -> str:
+    """The name that a heading has in addresses."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _follow(shell: Shell, language: str, body: str) -> None:
@@ -273,44 +283,6 @@ def _steady(text: str) -> str:
     return re.sub("─+", "─", TOKENS.sub("# tokens", CHANGING.sub(r"\1#", text)))
 
 
-def _curl(command: str, folder: Path) -> str:
-    """What curl would print, where there is none."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("url")
-    parser.add_argument("-s", action="store_true")
-    parser.add_argument("-X")
-    parser.add_argument("-H", action="append", default=[])
-    parser.add_argument("-d", "--data-binary")
-    parser.add_argument("-F", action="append", default=[])
-    given = parser.parse_args(shlex.split(command)[1:])
-    body = given.data_binary and given.data_binary.encode()
-    if body and body.startswith(b"@"):
-        body = (folder / given.data_binary[1:]).read_bytes()
-    headers = dict(header.split(": ", 1) for header in given.H)
-    if given.F:
-        body = b"".join(_part(each, folder) for each in given.F) + b"--part--\r\n"
-        headers["Content-Type"] = "multipart/form-data; boundary=part"
-    return _fetch(urllib.request.Request(given.url, body, headers, method=given.X))
-
-
-def _part(given: str, folder: Path) -> bytes:
-    """One part of a form, which with @ is a file."""
-    name, _, value = given.partition("=")
-    is_file = value.startswith("@")
-    content = (folder / value[1:]).read_bytes() if is_file else value.encode()
-    head = f'Content-Disposition: form-data; name="{name}"' + ('; filename="x"' if is_file else "")
-    return f"--part\r\n{head}\r\n\r\n".encode() + content + b"\r\n"
-
-
-def _fetch(asked: str | urllib.request.Request) -> str:
-    try:
-        with urllib.request.urlopen(asked, timeout=30) as answer:
-            return str(answer.read().decode())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.read().decode()
-
-
 def _free_ports() -> dict[str, str]:
     """A free port for each that the pages name."""
     with ExitStack() as held:
@@ -323,9 +295,11 @@ def _free_ports() -> dict[str, str]:
 def _wait_for(url: str) -> None:
     for _ in range(200):
         try:
-            _fetch(url)
+            urllib.request.urlopen(url, timeout=30).close()
+            return
+        except urllib.error.HTTPError as error:
+            error.close()
+            return
         except OSError:
             time.sleep(0.05)
-        else:
-            return
     pytest.fail(f"nothing answers at {url}")

@@ -251,6 +251,30 @@ def test_nothing_is_kept_of_a_restarted_redis_before_its_index_is_full(server: S
             assert client.get(path).json["items"] == whole
 
 
+def test_what_was_counted_of_half_an_index_is_counted_again(server: Server) -> None:
+    with own_redis() as other:
+        numbers = random.Random(1)
+        many = [
+            {"id": str(n), "genres": [f"g{n % 7}", f"u{n}"], "v": [numbers.gauss(0, 1), 1]}
+            for n in range(6000)
+        ]
+        with (found := connect(other)).client:
+            loaded(found, other, films(), many)
+        path = "/v1/films/similar?id=1&boosts=0.5*overlap(genres,idf)&explain=true&limit=3"
+        with served(create_app(other)) as client:
+            client.get("/v1/films")  # it knows the catalogue, and of its labels nothing
+            with served(create_app(other)) as another:
+                whole = another.get(path).json["items"]
+            os.kill(int(embedded.status(other.home)["pid"]), signal.SIGKILL)
+            time.sleep(0.2)
+            embedded.start(other.home)
+            asked = 0
+            while "ETag" not in (answer := client.get(path)).headers:
+                asked += answer.status == 200
+            assert asked, "it was filled too fast to see anything"
+            assert answer.json["items"] == whole
+
+
 OTHERS = st.sampled_from(['"x"', 'W/"y"', '""', '"a,b"', 'W/"W/"', '"\'"', '"é"'])
 
 

@@ -24,8 +24,6 @@ from recommender.store.connection import Server, connect
 if TYPE_CHECKING:  # as a plugin it must not be imported before
     from browser import Visit, Visiting
 
-pytest_plugins = ["browser"]
-
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True,
 }  # fmt: skip
@@ -76,7 +74,8 @@ def box(page: Page | Locator, label: str) -> Locator:
 
 def settle(page: Page) -> None:
     """Waits until nothing is being asked."""
-    page.wait_for_timeout(350)  # what is typed is asked a moment later
+    # What is typed is asked a moment later; the page's own clock keeps the order.
+    page.evaluate("new Promise((done) => setTimeout(done, 350))")
     expect(page.locator("[data-grid]")).not_to_have_attribute("aria-busy", "true")
 
 

@@ -67,9 +67,9 @@ def test_none_is_counted_without_the_setting(server: Server, settings: Settings)
 
 def test_whoever_waits_may_ask_again(server: Server, settings: Settings) -> None:
     with limited(settings, (2, 1)) as client:
-        while ask(client).status == 200:
+        while (refused := ask(client)).status == 200:
             pass
-        time.sleep(int(ask(client).headers["Retry-After"]))
+        time.sleep(int(refused.headers["Retry-After"]))
         assert ask(client).status == 200
 
 
@@ -177,7 +177,7 @@ def test_the_rate_does_not_begin_anew_where_a_window_ends(server: Server) -> Non
             count += 1
         return count
 
-    while not 1.0 < clock() < 1.6:
+    while not 1.0 < clock() < 1.3:
         time.sleep(0.01)
     assert taken() == 100
     while clock() > 1.0:

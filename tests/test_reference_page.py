@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import ROOT, loaded
+from curl import put_curl
 from outside import Client, served
 
 import loaders
@@ -22,8 +24,6 @@ from recommender.store.connection import Server
 
 if TYPE_CHECKING:
     from browser import Visiting
-
-pytest_plugins = ["browser"]
 
 KEY = "k" * 16
 NOWHERE = Settings(home=Path(os.devnull))
@@ -100,7 +100,9 @@ def test_every_command_of_the_page_works(movies: Client, tmp_path: Path) -> None
     assert len(shown) >= len(operations())
     (tmp_path / "items.ndjson").write_text('{"id": "up", "fields": {"title": "Up"}}\n')
     (tmp_path / "photo.jpg").write_bytes(b"no picture is needed to be refused")
-    env = {"KEY": KEY, "PATH": os.environ["PATH"]}
+    if not shutil.which("curl"):
+        put_curl(tmp_path)
+    env = {"KEY": KEY, "PATH": f"{os.environ['PATH']}{os.pathsep}{tmp_path}"}
     told = {}
     for command in shown:
         done = subprocess.run(

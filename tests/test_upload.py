@@ -125,6 +125,11 @@ def test_a_form_that_cannot_be_read(client: Client) -> None:
     problem(cut, 400, cut.json["code"])
     bare = {"Content-Type": "multipart/form-data"}
     problem(client.send("POST", URL, image + END, headers=bare), 400, "invalid_body")
+    for more in ("", "; filename=x"):
+        nameless = f"--{BOUNDARY}\r\nContent-Disposition: form-data{more}\r\n\r\nx\r\n".encode()
+        problem(send(client, image, nameless), 400, "invalid_body")
+    half = part("options", r'{"\ud800": 1}')
+    problem(send(client, image, half), 400, "invalid_body")
     many = [part(f"x{number}", "") for number in range(300)]
     problem(send(client, *many), 413, "request_entity_too_large")
     problem(send(client, image, part("where", "x" * 2**21)), 413, "request_entity_too_large")

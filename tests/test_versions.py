@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from conftest import Load
 from outside import Answer, Client, served
 
 from api import create_app
-from recommender import Catalogue, Settings, Writer, presets, related
+from recommender import Catalogue, Recommender, Settings, Writer, presets, related
 from recommender.calibration import MIN_ITEMS
 from recommender.errors import StoreError
 from recommender.store import calibrations, catalogues, hashes, index, neighbours, versions
@@ -184,6 +186,77 @@ def test_the_engine_knows_of_which_version_it_answers(
     versions.take(server.client, "films")
     while engine.version(b"other") is not None:
         assert time.monotonic() < end
+
+
+class Gate:
+    """A way to a Redis at a unix socket; it can hold back the next look at a catalogue."""
+
+    def __init__(self, path: Path, redis: str) -> None:
+        self.url = f"unix://{path}"
+        self._redis = redis
+        self._armed = False
+        self.held, self.open = threading.Event(), threading.Event()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def arm(self) -> None:
+        """The next look waits, and sets ``held``, until ``open`` is set."""
+        self._armed = True
+
+    def close(self) -> None:
+        """Takes no further connections."""
+        self.open.set()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._redis)
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError), one, other:
+            while data := one.recv(65536):
+                if self._armed and b"HGETALL" in data:
+                    self._armed = False
+                    self.held.set()
+                    self.open.wait(20)
+                other.sendall(data)
+
+
+def test_of_two_looks_at_once_no_token_goes_with_the_other_ones_knowledge(
+    server: Server, settings: Settings, load: Load, token: Callable[[], bytes]
+) -> None:
+    path = settings.home / "gate"
+    gate = Gate(path, server.address.removeprefix("unix://"))
+    try:
+        engine = Recommender("films", settings=replace(settings, redis_url=gate.url))
+        assert engine.version() == token()
+        time.sleep(0.1)
+        gate.arm()
+        found: list[tuple[bytes | None, bool]] = []
+
+        def slow() -> None:
+            version = engine.version(b"another")
+            found.append((version, "few" in engine.entry.catalogue.presets))
+
+        thread = threading.Thread(target=slow)
+        thread.start()
+        assert gate.held.wait(20)
+        engine.version(b"another")  # looks meanwhile
+        presets.save(server.client, "films", "few", {"limit": 2})
+        gate.open.set()
+        thread.join()
+        [(version, knows)] = found
+        assert knows or version != token(), "the new token, and the presets of before"
+    finally:
+        gate.close()
+        path.unlink()
 
 
 # --- kills ----------------------------------------------------------------------------------------
