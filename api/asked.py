@@ -75,10 +75,7 @@ class Asked:
 
     def where(self) -> list[str]:
         """The filters as conditions, one a field."""
-        found = [
-            f"{name}={'|'.join(label.replace('|', chr(92) + '|') for label in labels)}"
-            for name, labels in self.tags.items()
-        ]
+        found = [f"{name}={'|'.join(map(_written, labels))}" for name, labels in self.tags.items()]
         return found + [f"{name}={least}..{most}" for name, (least, most) in self.ranges.items()]
 
     def query(self) -> str:
@@ -125,6 +122,11 @@ class Asked:
         ranges = {other: ends for other, ends in self.ranges.items() if other != name}
         kept = {other: labels for other, labels in tags.items() if labels}
         return replace(self, tags=kept, ranges=ranges, show=PAGE_SIZE)
+
+
+def _written(label: str) -> str:
+    """A label as conditions have it: a backslash at its end must not touch the bar behind it."""
+    return label.replace("|", r"\|") + (" " if label.endswith("\\") else "")
 
 
 def _listed(args: MultiDict[str, str], name: str) -> tuple[str, ...]:

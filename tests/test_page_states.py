@@ -63,6 +63,17 @@ def test_a_book_published_in_a_year_has_no_day_of_1970(settings: Settings, load:
     assert group.css_first(".known").text() == "1999 to 2004"
 
 
+def test_a_label_may_end_with_a_backslash(settings: Settings, load: Any) -> None:
+    given = {"v": {"embedder": "given", "column": "v"}}
+    spec = {"name": "files", "fields": {"kinds": {"type": "tag"}}, "vectors": given}
+    kinds = ["c:\\", "d", "e|f"]
+    rows = [{"id": kind, "kinds": [kind], "v": [1, i]} for i, kind in enumerate(kinds)]
+    load(Catalogue.from_dict(spec), rows)
+    client = create_app(settings).test_client()
+    page = Tree(client.get("/c/files", query_string={"tag.kinds": kinds[:2]}).text)
+    assert {card.attributes["data-id"] for card in page.css("[data-grid] .card")} == {*kinds[:2]}
+
+
 def test_the_only_item_has_nothing_like_it(settings: Settings, load: Any) -> None:
     load(NUMBERS, ROWS[:1])
     client = create_app(settings).test_client()

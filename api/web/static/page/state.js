@@ -58,7 +58,7 @@ export function query(state) {
 export function where(state) {
   return [
     ...Object.entries(state.tags).map(
-      ([name, labels]) => `${name}=${labels.map((label) => label.replaceAll("|", "\\|")).join("|")}`,
+      ([name, labels]) => `${name}=${labels.map((label) => label.replaceAll("|", "\\|").replace(/\\$/, "\\ ")).join("|")}`,
     ),
     ...Object.entries(state.ranges).map(([name, [least, most]]) => `${name}=${least}..${most}`),
   ];
