@@ -120,6 +120,7 @@ def test_filters_narrow_and_their_counts_follow(
     box(group, "Thriller").check()
     settle(page)
     page.locator("[data-field=year] input").first.fill("1990")
+    page.keyboard.press("Enter")
     settle(page)
     where = ["genres=Drama|Thriller", "year=1990.."]
     wanted = movies.search("robot", mode="hybrid", where=where, limit=24)
@@ -222,6 +223,19 @@ def test_more_is_appended_without_repeats(visit: Visiting, site: str) -> None:
         assert len({*shown(page)}) == 72
         expect(page.locator("#status")).to_contain_text(re.compile("72 .*of 399 items"))
         assert page.evaluate("document.activeElement.dataset.id") == shown(page)[48]
+
+
+def test_more_that_does_not_come_leaves_what_is_there(visit: Visiting, site: str) -> None:
+    page = visit(f"{site}/c/movies").page
+    page.route("**/browse?*", lambda route: route.abort())
+    page.get_by_role("link", name="Show more").click()
+    again = page.get_by_role("link", name="The server does not answer. Try again")
+    expect(again).to_be_visible()
+    expect(page.locator(".card")).to_have_count(24)
+    page.unroute("**/browse?*")
+    again.click()
+    expect(page.locator(".card")).to_have_count(48)
+    expect(page.get_by_role("link", name="Show more")).to_be_visible()
 
 
 def test_the_end_of_the_list_is_said(visit: Visiting, site: str) -> None:
@@ -428,6 +442,21 @@ def test_a_label_of_the_others_can_be_ticked(visit: Visiting, site: str) -> None
     settle(page)
     assert "tag.genres=Western" in page.url
     assert group.locator("li input").first.get_attribute("value") == "Western"
+
+
+def test_a_label_is_looked_for_among_those_that_are_counted(
+    visit: Visiting, site: str, settings: Settings
+) -> None:
+    given = {"v": {"embedder": "given", "column": "v"}}
+    spec = {"name": "labels", "fields": {"kinds": {"type": "tag"}}, "vectors": given}
+    rows = [{"id": f"{i}", "kinds": [f"k{i}", f"l{i}"], "v": [1, i]} for i in range(600)]
+    loaded(connect(settings), settings, Catalogue.from_dict(spec), rows)
+    page = visit(f"{site}/c/labels").page
+    finder = page.get_by_role("searchbox", name="Find in kinds")
+    finder.fill("k59")
+    expect(page.locator(".values label:visible")).to_have_count(11)
+    finder.fill("z")
+    expect(page.get_by_text("None of the 1,000 most frequent")).to_be_visible()
 
 
 def test_a_large_catalogue_is_shown_before_it_is_counted(

@@ -8,6 +8,8 @@ import { placed, read } from "./state.js";
 /** @typedef {import("./page.js").Page} Page */
 
 const TYPING_MS = 120;
+/** Half a number is another number, and often none that can be asked for. */
+const NUMBER_MS = 700;
 
 /** Listens to the reader. @param {Page} page */
 export function listenTo(page) {
@@ -15,6 +17,7 @@ export function listenTo(page) {
     event.preventDefault();
     typed(page, 0);
     page.burst = "";
+    if (page.timer) page.again();
     if (matchMedia("(pointer: coarse)").matches) page.words?.blur();
   });
   page.words?.addEventListener("input", () => typed(page, TYPING_MS));
@@ -50,7 +53,7 @@ function typed(page, wait) {
 /** @param {Page} page @param {HTMLInputElement} input */
 function filtered(page, input) {
   if (input.matches(".find")) return void look(page, input);
-  const how = input.type === "checkbox" ? {} : { burst: input.name, wait: 2 * TYPING_MS };
+  const how = input.type === "checkbox" ? {} : { burst: input.name, wait: NUMBER_MS };
   page.go(chosenIn(page.groups, page.state), how);
 }
 

@@ -1,6 +1,6 @@
 /** The filters beside the results: counts that follow, boxes that stay where the reader left them. */
 
-import { all, copyOf, one } from "./dom.js";
+import { all, copyOf, make, one } from "./dom.js";
 import { shownNumber, thousands } from "./numbers.js";
 import { bare } from "./state.js";
 
@@ -11,6 +11,7 @@ const SHOWN = 8;
 const LISTED = 50;
 const FOUND = 100;
 const MANY = 25;
+const COUNTED = 1000;
 
 /**
  * @typedef {{type: string, values?: Row[], min?: number | null, max?: number | null}} Facet
@@ -117,12 +118,16 @@ function list(group, rows) {
   const [top, under] = all(".values", group);
   const name = group.dataset.field ?? "";
   top.replaceChildren(...first.map((row) => rowOf(name, row)));
+  if (wanted && !first.length) top.append(make("li", { className: "known" }, noneOf(rows.length)));
   under.replaceChildren(...more.map((row) => rowOf(name, row)));
   rest.hidden = !more.length;
   if (focused && !focused.isConnected) {
     boxesOf(group).find((box) => box.value === focused.value)?.focus({ preventScroll: true });
   }
 }
+
+/** The API counts the most frequent labels alone. @param {number} count */
+const noneOf = (count) => (count < COUNTED ? "None" : `None of the ${thousands(count)} most frequent`);
 
 /** @param {string} name @param {Row} row @returns {Node} */
 function rowOf(name, row) {

@@ -16,7 +16,7 @@ export function key() {
 let held = null;
 
 /** @param {string} value */
-export function keep(value) {
+function keep(value) {
   held = value;
   try {
     sessionStorage.setItem(NAME, value);

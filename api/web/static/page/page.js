@@ -3,7 +3,7 @@
 import { Problem } from "./api.js";
 import { callOf, curlOf } from "./call.js";
 import { cardOf, titleOf } from "./cards.js";
-import { all, one } from "./dom.js";
+import { all, capital, one } from "./dom.js";
 import { showChosen, showCounts } from "./filters.js";
 import { showEmpty, showProblem } from "./notices.js";
 import { thousands } from "./numbers.js";
@@ -14,6 +14,7 @@ import { addressFor, readTray, remember, showTray, titleKnown } from "./tray.js"
 /** @typedef {import("./state.js").State} State */
 
 const BURST_MS = 3000;
+const MORE = "Show more";
 const LEAST_WAIT = 2;
 const MOST_WAIT = 60;
 
@@ -65,9 +66,11 @@ export class Page {
     one("#results").focus({ preventScroll: true });
   }
 
-  /** Asks once more. */
+  /** Asks once more; at once what was to be asked in a moment. */
   again() {
     clearTimeout(this.retry);
+    clearTimeout(this.timer);
+    this.timer = 0;
     void this.#ask(this.search.begin());
   }
 
@@ -89,11 +92,14 @@ export class Page {
       const cards = page.items.filter((hit) => !known.has(hit.id)).map((hit) => this.#card(hit, state));
       this.grid.append(...cards);
       this.button.hidden = page.returned < page.requested || (isQuestion(state) && !page.next);
+      this.button.textContent = MORE;
       this.#tell(this.grid.children.length, this.total);
       if (this.button.hidden) this.status.textContent += ". That is all";
       cards[0]?.focus();
     } catch (error) {
-      if (state === this.state) this.#showFault(error);
+      if (!(error instanceof Problem)) throw error;
+      // Told where the reader is; the cards above stay.
+      if (state === this.state) this.button.textContent = `${capital(error.message)}. Try again`;
     } finally {
       this.button.removeAttribute("aria-disabled");
     }
@@ -107,8 +113,8 @@ export class Page {
     this.#showControls();
     clearTimeout(this.timer);
     clearTimeout(this.retry);
-    const signal = this.search.begin();
-    this.timer = setTimeout(() => this.#ask(signal), wait);
+    this.search.begin();
+    this.timer = setTimeout(() => this.again(), wait);
   }
 
   /** What follows from the state beside the results. */
@@ -163,6 +169,7 @@ export class Page {
     this.grid.hidden = false;
     this.grid.replaceChildren(...found.items.map((hit) => this.#card(hit, state)));
     this.button.hidden = found.returned < found.requested;
+    this.button.textContent = MORE;
   }
 
   /** @param {import("./cards.js").Hit} hit @param {State} state */
@@ -190,7 +197,7 @@ export class Page {
     if (!isQuestion(state)) return shape.order ? `${items}, by ${shape.labels[shape.order].toLowerCase()}` : items;
     if (!state.like.length && !state.q) return `${items}, least like your dislikes first`;
     if (state.diversity) return `${items}, close and unlike each other`;
-    return isAll ? `${items}, closest first` : `The ${shown > 1 ? `${thousands(shown)} ` : ""}closest${of} items`;
+    return isAll ? items + (shown > 1 ? ", closest first" : "") : `The ${shown > 1 ? `${thousands(shown)} ` : ""}closest${of} items`;
   }
 
   /** @param {State} state @param {AbortSignal} signal @param {number} total */

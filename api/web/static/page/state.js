@@ -89,7 +89,7 @@ export function placed(state, id, side, shape) {
 }
 
 /** @param {State} state @param {string} name @param {string} [label] */
-export function withoutFilter(state, name, label) {
+function withoutFilter(state, name, label) {
   const [tags, ranges] = [bare(state.tags), bare(state.ranges)];
   const left = (tags[name] ?? []).filter((each) => label !== undefined && each !== label);
   if (left.length) tags[name] = left;
