@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -87,6 +88,9 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no typ
     def load(self) -> Any:
         """The application, made in each worker."""
         app = create_app(self._settings)
+        # What is there by now stays; to look through it for garbage stopped all threads for 50 ms.
+        gc.collect()
+        gc.freeze()
         if not self._serving.access_log:
             return app
         return AccessLog(app, write_to(sys.stdout.fileno()))
