@@ -142,5 +142,6 @@ def _fraction(text: str) -> float:
 
 
 def _pages(text: str) -> int:
-    pages = -(-int(text) // PAGE_SIZE) if text.isascii() and text.isdecimal() and text[:9] else 1
+    is_number = text.isascii() and text.isdecimal()
+    pages = -(-int(text[:9]) // PAGE_SIZE) if is_number else 1
     return min(max(pages, 1), MAX_SHOWN // PAGE_SIZE)
