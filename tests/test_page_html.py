@@ -182,7 +182,8 @@ def test_what_cannot_be_asked_is_told_in_its_place(
 @pytest.mark.parametrize(
     "query",
     [
-        "diversity=nan", "diversity=x", "diversity=-1", "show=99999999999", "show=" + "9" * 5000, "show=x", "show=²",
+        "diversity=nan", "diversity=x", "diversity=-1", "show=99999999999", "show=x", "show=²",
+        "show=" + "9" * 5000,
         "show=-5", "like=", "q=", "unknown=1", "tag.nothing=x", "tag.genres=", "min.genres=1",
         "q=%ff", "like=alien&unlike=alien", "q=" + "é" * 2000,
     ],
