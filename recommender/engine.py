@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,15 +12,16 @@ from recommender.answering import Answering
 from recommender.arguments import check_names, check_text
 from recommender.asking import Asking, unknown_item
 from recommender.catalogue import Catalogue
-from recommender.errors import IndexNotReady, InvalidParameter, UnknownItem, brief
+from recommender.errors import InvalidParameter, UnknownItem, brief
 from recommender.events import Event
 from recommender.items import Facet, Item, Results
+from recommender.latest import SOONEST_SECONDS, Latest
 from recommender.lexical import mode_of
 from recommender.question import Question
 from recommender.seeds import Strategy
 from recommender.settings import Settings
 from recommender.spent import ranking
-from recommender.store import catalogues, events, hashes, index, query
+from recommender.store import events, hashes, index, query
 from recommender.store.catalogues import Entry
 from recommender.store.connection import Client, Server, connect, processes
 from recommender.store.index import IndexState
@@ -40,15 +40,6 @@ from recommender.wishes import (
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-FRESH_SECONDS = 1.0
-"""How old the knowledge of a catalogue may be before it is looked at again."""
-
-STALE_SECONDS = 1.5
-"""How old it may be while it is being looked at."""
-
-SOONEST_SECONDS = 0.05
-"""The same where it is known to be of another version: many may be written in a second."""
 
 MAX_IDS = 100
 """Most ids of one batch."""
@@ -74,16 +65,14 @@ class Recommender:
         self.name = name
         self._settings = settings or Settings.from_env()
         self._client = (server or connect(self._settings)).client
-        self._looking = threading.Lock()
-        self._view = View(catalogues.get(self._client, name))
-        self._changing = threading.Lock()
+        self._latest = Latest(self._client, name)
         self._asking = Asking(self._client, self._settings)
         self._answering = Answering(self._client, name)
 
     @property
     def entry(self) -> Entry:
         """The catalogue's file, live generation and stamps, at most a second old."""
-        return self._fresh().entry
+        return self._latest.view().entry
 
     @property
     def client(self) -> Client:
@@ -106,9 +95,9 @@ class Recommender:
         None during a write, and while the index is filling: then the same question may get another
         answer without a write. Raises StoreError.
         """
-        view = self._fresh()
+        view = self._latest.view()
         if latest is not None and view.version != latest:
-            view = self._fresh(SOONEST_SECONDS)
+            view = self._latest.view(SOONEST_SECONDS)
         return view.version if view.is_whole else None
 
     @ranking
@@ -119,7 +108,7 @@ class Recommender:
         InvalidParameter naming what is out of range.
         """
         began = time.perf_counter()
-        view = self._fresh()
+        view = self._latest.view()
         asked = self._asked(view.entry.catalogue, wishes)
         if is_plain(asked):
             vector = view.entry.catalogue.vector(asked.get("using"))
@@ -145,7 +134,7 @@ class Recommender:
         InvalidParameter for what is wrong with all of them.
         """
         began = time.perf_counter()
-        view = self._fresh()
+        view = self._latest.view()
         asked = self._asked(view.entry.catalogue, wishes)
         _check_batch(ids, asked)
         if is_plain(asked):
@@ -186,7 +175,7 @@ class Recommender:
         EmbedderError where the text cannot be embedded.
         """
         began = time.perf_counter()
-        view = self._fresh()
+        view = self._latest.view()
         asked = self._asked(view.entry.catalogue, wishes)
         given = [each for each in (text, vector, image) if each is not None]
         if len(given) != 1:
@@ -230,7 +219,7 @@ class Recommender:
         made. Raises RelatedNotBuilt where there are no lists, UnknownItem, InvalidParameter.
         """
         began = time.perf_counter()
-        view = self._fresh()
+        view = self._latest.view()
         wishes: Wishes = {
             "limit": limit, "offset": offset, "where": where, "exclude": exclude,
             "fields": fields, "min_score": min_score, "min_relevance": min_relevance,
@@ -270,7 +259,7 @@ class Recommender:
         :class:`Wishes`. Raises UnknownItem, InvalidParameter.
         """
         began = time.perf_counter()
-        view = self._fresh()
+        view = self._latest.view()
         asked = self._asked(view.entry.catalogue, wishes)
         likes = seeding.faded(seeding.read("like", like, self.name), half_life)
         unlikes = seeding.read("unlike", unlike, self.name)
@@ -288,7 +277,7 @@ class Recommender:
     def item(self, id: str, *, fields: Sequence[str] | None = None, vectors: bool = False) -> Item:
         """One item with its fields, and with ``vectors`` those that came with it, as Redis keeps
         them: for cosine scaled to length 1. Raises UnknownItem."""  # noqa: D205, D209
-        view = self._fresh()
+        view = self._latest.view()
         names = [*view.wanted(fields), *(view.given if vectors else ())]
         stored = hashes.read(self._client, view.prefix, check_text("id", id), names)
         if stored is None:
@@ -317,7 +306,7 @@ class Recommender:
         genres keep their counts. Raises UnknownField for a field that has no facets, and
         InvalidParameter.
         """
-        view = self._fresh()
+        view = self._latest.view()
         catalogue = view.entry.catalogue
         found = []
         answers: dict[str | None, Results] = {}
@@ -349,14 +338,14 @@ class Recommender:
         UnknownField.
         """
         began = time.perf_counter()
-        view = self._fresh()
+        view = self._latest.view()
         wishes: Wishes = {"limit": limit, "offset": offset, "where": where, "fields": fields}
         return self._answering.browsed(view, order, page_of(wishes), began)
 
     @ranking
     def count(self, where: Where = ()) -> int:
         """How many items meet ``where``."""
-        condition = parse(where, self._fresh().entry.catalogue)
+        condition = parse(where, self._latest.view().entry.catalogue)
         return 0 if condition is None else query.count(self._client, self.name, condition)
 
     def events(self) -> Iterator[Event]:
@@ -379,48 +368,6 @@ class Recommender:
         mode = mode_of(view.entry.catalogue) or "vector"  # which then says what is missing
         names = faceting.wanted(view.entry.catalogue, None)
         return self.search(text, mode=mode, where=where, limit=POOL, fields=names)
-
-    def _fresh(self, age: float = FRESH_SECONDS) -> View:
-        """What is known of the catalogue: it may be loaded anew, or Redis restarted, meanwhile.
-
-        ``age`` is how many seconds old it may be.
-        """
-        view, now = self._view, time.monotonic()
-        met = processes(self._client)
-        if now - view.seen < age and view.processes == met:
-            return view
-        # One thread looks and the others go on with what they know, while that is not much older;
-        # then none waits for another one, which may be waiting for Redis.
-        may_go_on = age == FRESH_SECONDS and view.processes == met
-        if not may_go_on or now - view.seen > STALE_SECONDS:
-            return self._looked_at(view, now, met)
-        if not self._looking.acquire(blocking=False):
-            return view
-        try:
-            return self._looked_at(view, now, met)
-        finally:
-            self._looking.release()
-
-    def _looked_at(self, view: View, now: float, met: int) -> View:
-        entry, version = catalogues.get_versioned(self._client, self.name)
-        try:
-            state = self.state()
-            is_whole, items = state.is_ready, state.items
-        except IndexNotReady:
-            is_whole, items = False, 0  # the query itself will say so
-        is_same = (entry, version, met) == (view.entry, view.version, view.processes)
-        if not is_same or (is_whole and not view.is_whole):
-            view = View(entry, version)  # what was counted is counted again
-        with self._changing:
-            shown = self._view
-            # Of two that look at the same time nobody knows who saw more: the first one done is
-            # believed by both. A token with what an earlier one knew would be kept for ever.
-            if now < shown.until and shown.processes >= met:
-                return shown
-            view.is_whole, view.items = is_whole, items
-            view.seen, view.until, view.processes = now, time.monotonic(), met
-            self._view = view
-        return view
 
 
 def _check_batch(ids: Any, asked: Mapping[str, Any]) -> None:

@@ -17,9 +17,10 @@ import numpy as np
 from recommender import metrics, presets
 from recommender.arguments import check_page
 from recommender.catalogue import vector_field
-from recommender.engine import FRESH_SECONDS, Recommender
+from recommender.engine import Recommender
 from recommender.errors import InvalidParameter, UnknownItem
 from recommender.judgements import Judgements
+from recommender.latest import FRESH_SECONDS
 from recommender.measured import MEASURES, Comparison, RelevanceReport, compare
 from recommender.metrics import Floats
 from recommender.recall import RecallReport, recall

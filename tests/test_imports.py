@@ -32,7 +32,7 @@ recommender.nearby recommender.tracking
 = recommender.opening
 = recommender.embedding recommender.pruning
 = recommender.dry_run recommender.target
-= recommender.asking recommender.words recommender.hits recommender.proposals
+= recommender.latest recommender.asking recommender.words recommender.hits recommender.proposals
 recommender.faceting
 = recommender.candidates
 = recommender.scored

@@ -281,7 +281,7 @@ def test_a_preset_is_the_same_as_its_wishes(
     found = answered(engines, asked)
     presets.save(store.client, asked.engine, "mine", asked.wishes)
     engine = engines[asked.engine]
-    engine._view.seen = 0.0  # it looks once a second
+    engine._latest._view.seen = 0.0  # it looks once a second
     by_name = Asked(asked.engine, asked.verb, asked.seeds, asked.hated, {"preset": "mine"})
     if asked.wishes.get("mode") == "text" and asked.verb == "search":
         again = engine.search(BY_ID[asked.seeds[0]]["title"], preset="mine")

@@ -440,7 +440,7 @@ def test_a_filter_is_there_for_who_parsed_it_though_others_forget_all(
         def __setitem__(self, key: Any, value: Any) -> None:
             """As if another thread had cleared it at once."""
 
-    parsing = films._fresh()
+    parsing = films._latest.view()
     monkeypatch.setattr(parsing, "_parsed", Forgetful())
     assert parsing.parse("year>=1990") == "(@year:[1990 +inf])"
 
@@ -474,6 +474,6 @@ def test_short_filters_are_remembered_and_long_ones_are_not(
     for wishes in ({}, {"explain": True}):
         assert len(films.similar("seed", where=long, **wishes)) == 2
         assert len(films.similar("seed", where="genres=Drama", **wishes)) == 2
-    view = films._fresh()
+    view = films._latest.view()
     assert [*view._parsed] == [("genres=Drama",)]
     assert [*view.known._counts] == ["(@genres:{Drama})"]
