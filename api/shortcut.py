@@ -44,7 +44,8 @@ class Shortcut:
         """What is known to hold still, or what the application answers."""
         method, asked = environ["REQUEST_METHOD"], kept.asked_by(environ)
         known = environ.get("HTTP_IF_NONE_MATCH", "")
-        answer = self._answers.find(asked) if method == "GET" else None
+        may_be_kept = method == "GET" and "no-cache" not in environ.get("HTTP_CACHE_CONTROL", "")
+        answer = self._answers.find(asked) if may_be_kept else None
         found = kept.PATH.fullmatch(asked[0]) if known or answer else None
         if found is None or method not in caching.READ:
             return self._inner(environ, start_response)
