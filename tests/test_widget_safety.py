@@ -297,9 +297,10 @@ def test_events_reach_the_catalogue(pages: Pages, visit: Visiting) -> None:
         if len(told) == 2:
             break
         page.wait_for_timeout(50)
-    assert [(each.type, each.id, each.seed, each.user) for each in told] == [
-        ("view", "f0", None, "u 1"),
+    # Two requests at almost the same time: either may come first.
+    assert sorted((each.type, each.id, each.seed or "", each.user) for each in told) == [
         ("click", "f2", "f0", "u 1"),
+        ("view", "f0", "", "u 1"),
     ]
 
 
