@@ -23,7 +23,7 @@ MOST_BYTES = 32 * 2**20
 """What the answers that a process keeps may come to."""
 
 OVERHEAD = 1500
-"""Bytes that an answer takes beside its body."""
+"""Bytes that an answer takes beside its body and its address."""
 
 LONGEST = 64 * 1024
 """Bytes of the longest body that is kept, and of addresses a sixteenth of it."""
@@ -66,15 +66,15 @@ class Answers:
             return
         with self._lock:
             if (old := self._kept.pop(asked, None)) is not None:
-                self._bytes -= _size(old)
+                self._bytes -= _size(asked, old)
             self._kept[asked] = answer
-            self._bytes += _size(answer)
+            self._bytes += _size(asked, answer)
             while self._bytes > MOST_BYTES:
-                self._bytes -= _size(self._kept.popitem(last=False)[1])
+                self._bytes -= _size(*self._kept.popitem(last=False))
 
 
-def _size(answer: Kept) -> int:
-    return len(answer.body) + OVERHEAD
+def _size(asked: Asked, answer: Kept) -> int:
+    return sum(map(len, asked)) + len(answer.body) + OVERHEAD
 
 
 def asked_by(environ: WSGIEnvironment) -> Asked:

@@ -137,6 +137,10 @@ def test_what_is_kept_has_a_limit() -> None:
         assert answers.find(("/", "0", "")) is not None, "what is asked for stays"
     assert answers.find(("/", "1", "")) is None
     assert answers.find(("/", str(most + 9), "")) is not None
+    long = "q" * (LONGEST // 16 - 10)
+    for number in range(MOST_BYTES // len(long)):  # addresses count, however short the answer
+        answers.keep(("/", f"{number:08}{long}", ""), Kept("", [], b"", None))
+    assert answers.find(("/", f"{0:08}{long}", "")) is None
     answers.keep(("/", "huge", ""), Kept("", [], b"x" * (LONGEST + 1), None))
     assert answers.find(("/", "huge", "")) is None
     answers.keep(("/", "q" * LONGEST, ""), Kept("", [], body, None))
